@@ -1,0 +1,321 @@
+"""The `step` object that `run(event, step)` gets: the author's side of every durable operation.
+
+It only parses how it was called (three forms of `do`, keywords or dicts) and hands one `DoCall`
+on to a `StepDriver`, which the engine implements. The decorator form with its dependencies lives in
+`authoring.decorated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
+
+from typing_extensions import Unpack
+
+from stepwell.authoring.decorated import DecoratedStep, StepRegistry
+from stepwell.errors import WorkflowFatalError
+
+T = TypeVar("T")
+Duration = int | float | str | timedelta
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepName:
+    """Name of a step and the how-manieth call of that name this is (from 1)."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What a step's callable may ask for (its parameter `ctx`).
+
+    Attributes:
+        step: `.name` and `.count`.
+        attempt: number of this attempt, from 1.
+        config: the merged configuration, a copy; `delay` is absent when a function decides.
+    """
+
+    step: StepName
+    attempt: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelayInput:
+    """What a dynamic delay function gets: the failed attempt's context, and its error."""
+
+    ctx: StepContext
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackInput(Generic[T]):
+    """What a rollback handler gets.
+
+    Attributes:
+        ctx: context of the forward step (its last attempt's number).
+        error: what triggered the rollback.
+        output: the forward step's result; None if it failed or was interrupted.
+    """
+
+    ctx: StepContext
+    error: Exception
+    output: T | None
+
+    @property
+    def step_name(self) -> str:
+        """Give `name-count` of the forward step."""
+        return f"{self.ctx.step.name}-{self.ctx.step.count}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedEvent:
+    """An event that a `wait_for_event` received.
+
+    Attributes:
+        payload: what the sender gave.
+        timestamp: when it was accepted (UTC).
+        type: the event's type.
+    """
+
+    payload: Any
+    timestamp: datetime
+    type: str
+
+    def __getitem__(self, name: str) -> Any:
+        """Answer item access, as Cloudflare's Python events do."""
+        if name in {"payload", "timestamp", "type"}:
+            return getattr(self, name)
+        raise KeyError(name)
+
+
+RollbackHandler = Callable[[RollbackInput[Any]], Any]
+
+
+class StepOptions(TypedDict, total=False):
+    """Options of `step.do`, as keywords; the first four may also stand in the config mapping."""
+
+    retries: Mapping[str, Any]
+    timeout: Duration
+    sensitive: str | None
+    overlap: bool
+    rollback: RollbackHandler
+    rollback_config: Config
+
+
+@dataclass(slots=True)
+class DoCall:
+    """One call of `step.do`, parsed.
+
+    Attributes:
+        name: as given.
+        callback: what to run; `arguments` come first, then the context where it asks for it.
+        config: mapping as given, or None.
+        options: keywords as given (without rollback and rollback_config), or None.
+        rollback: handler, or None.
+        rollback_config: mapping, or None.
+        arguments: results of dependencies (decorator form), else empty.
+        context_index: where in the arguments the context goes; None: the callback's signature
+            decides; -1: nowhere.
+    """
+
+    name: str
+    callback: Callable[..., Any]
+    config: Config | None = None
+    options: dict[str, Any] | None = None
+    rollback: RollbackHandler | None = None
+    rollback_config: Config | None = None
+    arguments: tuple[Any, ...] = ()
+    context_index: int | None = None
+
+
+class StepDriver(Protocol):
+    """What the engine does for a `WorkflowStep`."""
+
+    def do(self, call: DoCall) -> Coroutine[Any, Any, Any]:
+        """Run or replay a step."""
+
+    def sleep(self, name: str, duration: Duration) -> Coroutine[Any, Any, None]:
+        """Sleep for a duration."""
+
+    def sleep_until(self, name: str, when: datetime | float | str) -> Coroutine[Any, Any, None]:
+        """Sleep until a point in time."""
+
+    def wait_for_event(
+        self, name: str, event_type: str, timeout: Duration
+    ) -> Coroutine[Any, Any, ReceivedEvent]:
+        """Wait for an event."""
+
+
+class WorkflowStep:
+    """Durable operations of one run. Names are keys: name + how-manieth call of that name."""
+
+    __slots__ = ("_driver", "_registry")
+
+    def __init__(self, driver: StepDriver) -> None:
+        self._driver = driver
+        self._registry = StepRegistry()
+
+    @overload
+    def do(  # type: ignore[overload-overlap]  # an async callable matches both; the first wins
+        self, name: str, callback: Callable[..., Awaitable[T]], /, **options: Unpack[StepOptions]
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def do(
+        self, name: str, callback: Callable[..., T], /, **options: Unpack[StepOptions]
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def do(  # type: ignore[overload-overlap]  # an async callable matches both; the first wins
+        self,
+        name: str,
+        config: Config | None,
+        callback: Callable[..., Awaitable[T]],
+        /,
+        **options: Unpack[StepOptions],
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: Config | None,
+        callback: Callable[..., T],
+        /,
+        **options: Unpack[StepOptions],
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def do(
+        self,
+        name: str | None = None,
+        config: Config | None = None,
+        *,
+        depends: list[Any] | None = None,
+        concurrent: bool = False,
+        **options: Unpack[StepOptions],
+    ) -> StepDecorator: ...
+
+    def do(self, name: Any = None, config: Any = None, callback: Any = None, /, **options: Any) -> Any:
+        """Run a callable once, durably; or decorate a function to be such a step.
+
+        Forms:
+            `await step.do("name", callable)`
+            `await step.do("name", {"retries": …}, callable)`
+            `@step.do("name", {…}, depends=[…])`, then `await function()`
+
+        Args:
+            name: of the step, at most 256 characters.
+            config: `retries` (`limit`, `delay`, `backoff`, `max_delay`, `jitter`), `timeout`,
+                `sensitive`, `overlap`; each also as a keyword.
+            callback: sync or async; gets the `StepContext` if it has a parameter for it. An async
+                iterator of bytes is stored in pieces and comes back as an async iterator.
+            **options: the config's keys, `rollback`, `rollback_config`, and for the decorator
+                `depends` and `concurrent`.
+
+        Returns:
+            What the callable returned, at once and at every replay.
+
+        Raises:
+            WorkflowFatalError: the step is declared wrongly.
+            Exception: what the callable raised at its last attempt.
+        """
+        if callback is None and callable(config):
+            config, callback = None, config
+        if callback is None:
+            return self._decorator(name, config, options)
+        if not callable(callback):
+            raise WorkflowFatalError(
+                f"step.do({name!r}) got {type(callback).__name__} where the callable belongs; "
+                "use step.do(name, callable) or step.do(name, config, callable)"
+            )
+        if not options:
+            return self._driver.do(DoCall(name, callback, config))
+        return self._driver.do(_parse(name, callback, config, options))
+
+    def _decorator(self, name: Any, config: Any, options: dict[str, Any]) -> Any:
+        if "config" in options:
+            config = options.pop("config")
+        if callable(name):  # @step.do without parentheses
+            return self._registered(name, None, config, options)
+        return StepDecorator(self, name, config, options)
+
+    def _registered(
+        self, function: Callable[..., Any], name: str | None, config: Any, options: dict[str, Any]
+    ) -> DecoratedStep:
+        options = dict(options)
+        depends = options.pop("depends", None)
+        is_concurrent = options.pop("concurrent", False)
+        call = _parse(name or function.__name__, function, config, options)
+        decorated = DecoratedStep(
+            call, self._driver.do, self._registry, depends=depends, is_concurrent=is_concurrent
+        )
+        self._registry.register(call.name, decorated)
+        return decorated
+
+    async def sleep(self, name: str, duration: Duration) -> None:
+        """Sleep for `duration` (milliseconds, text such as "3 days", or a timedelta).
+
+        The time of waking is fixed when the sleep is first reached. At most 365 days.
+        """
+        await self._driver.sleep(name, duration)
+
+    async def sleep_until(self, name: str, when: datetime | float | str) -> None:
+        """Sleep until `when` (datetime, epoch milliseconds, or ISO 8601 text); naive means UTC.
+
+        Raises:
+            ValueError: the time is already past when the step is first reached.
+        """
+        await self._driver.sleep_until(name, when)
+
+    sleepUntil = sleep_until  # noqa: N815  (Cloudflare's spelling)
+
+    async def wait_for_event(
+        self, name: str, type: str, timeout: Duration = "24 hours"
+    ) -> ReceivedEvent:
+        """Wait for an event of this type sent to the instance; an early one counts.
+
+        Raises:
+            WorkflowTimeoutError: none came within `timeout` (1 second to 365 days).
+        """
+        return await self._driver.wait_for_event(name, type, timeout)
+
+    waitForEvent = wait_for_event  # noqa: N815  (Cloudflare's spelling)
+
+
+class StepDecorator:
+    """What `step.do("name")` gives: call it with the function."""
+
+    __slots__ = ("_config", "_name", "_options", "_step")
+
+    def __init__(
+        self, step: WorkflowStep, name: str | None, config: Any, options: dict[str, Any]
+    ) -> None:
+        self._step = step
+        self._name = name
+        self._config = config
+        self._options = options
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # an async callable matches both
+        self, function: Callable[..., Awaitable[T]]
+    ) -> Callable[[], Coroutine[Any, Any, T]]: ...
+    @overload
+    def __call__(self, function: Callable[..., T]) -> Callable[[], Coroutine[Any, Any, T]]: ...
+
+    def __call__(self, function: Any) -> Any:
+        """Register the function under the step's name; nothing runs yet."""
+        if not callable(function):
+            raise WorkflowFatalError(
+                f"step.do({self._name!r}) decorates a function, not {type(function).__name__}"
+            )
+        return self._step._registered(function, self._name, self._config, self._options)  # noqa: SLF001
+
+
+def _parse(name: Any, callback: Any, config: Any, options: dict[str, Any]) -> DoCall:
+    rest = dict(options)
+    rollback = rest.pop("rollback", None)
+    rollback_config = rest.pop("rollback_config", None)
+    return DoCall(name, callback, config, rest or None, rollback, rollback_config)

@@ -1,0 +1,89 @@
+"""The class that an author writes, and the event that starts it.
+
+    class Onboarding(WorkflowEntrypoint[Env, Signup]):
+        async def run(self, event: WorkflowEvent[Signup], step: WorkflowStep) -> dict: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from stepwell.authoring.step import WorkflowStep
+
+Env = TypeVar("Env")
+Params = TypeVar("Params")
+Payload = TypeVar("Payload", covariant=True)
+
+# Cloudflare's spelling of the same fields, for code that moves between the two.
+_CAMEL = {"instanceId": "instance_id", "workflowName": "workflow_name"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Which tick of which cron expression created the instance."""
+
+    cron: str
+    scheduled_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowEvent(Generic[Payload]):
+    """What started the instance; the same at every replay and after a restart.
+
+    Attributes:
+        payload: the params given at creation, validated to the declared type.
+        timestamp: when the instance was created (UTC).
+        instance_id: id of the instance.
+        workflow_name: name under which the workflow is registered.
+        schedule: set for instances that a cron schedule created.
+    """
+
+    payload: Payload
+    timestamp: datetime
+    instance_id: str
+    workflow_name: str
+    schedule: Schedule | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer Cloudflare's camelCase names too."""
+        if name in _CAMEL:
+            return getattr(self, _CAMEL[name])
+        raise AttributeError(f"WorkflowEvent has no attribute {name!r}")
+
+    def __getitem__(self, name: str) -> Any:
+        """Answer item access, as Cloudflare's Python events do."""
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+
+class WorkflowEntrypoint(Generic[Env, Params]):
+    """Base class of every workflow: override `run`, whose return value is the output.
+
+    Class attributes, each optional; the project file overrides them:
+        name: the workflow's name (default: the class's name).
+        limits: `{"steps": n}`, the most `do` steps of one instance.
+        retention: `{"success_retention": …, "error_retention": …}`, durations.
+        concurrency: how many instances may run at once.
+
+    Attributes:
+        env: bindings, variables and secrets of the project (or what `open(env=…)` was given).
+        ctx: reserved; None outside a project.
+    """
+
+    name: ClassVar[str]
+    limits: ClassVar[Mapping[str, int]] = {}
+    retention: ClassVar[Mapping[str, Any]] = {}
+    concurrency: ClassVar[int | None] = None
+
+    def __init__(self, ctx: Any, env: Env) -> None:
+        self.ctx = ctx
+        self.env = env
+
+    async def run(self, event: WorkflowEvent[Params], step: WorkflowStep) -> Any:
+        """Do the work, in steps. Must be overridden."""
+        raise NotImplementedError(f"{type(self).__name__} has no run() of its own")

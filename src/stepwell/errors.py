@@ -1,0 +1,184 @@
+"""Every error that Stepwell raises, as one tree.
+
+    StepwellError                     anything that Stepwell raises on purpose
+    ├── WorkflowError                 a verb on a workflow or instance was refused; has a `code`
+    │   ├── InstanceNotFound          instance.not_found
+    │   ├── InstanceAlreadyExists     instance.already_exists
+    │   ├── WorkflowNotFound          workflow.not_found
+    │   └── InvalidRequest            a name, id, parameter or batch that breaks a rule
+    ├── WorkflowFatalError            the workflow's code uses a step wrongly; never retried
+    │   ├── NotSerializableError      a value that cannot be stored; has `path` and `type_name`
+    │   ├── NonRetryableDelayError    a delay function gave no usable delay
+    │   ├── PayloadTooLargeError      a value above its maximum
+    │   └── the four stream errors    InvalidStepStreamError, UnsupportedStreamChunkError,
+    │                                 OversizedStreamChunkError, StreamOutputStorageLimitError
+    ├── WorkflowTimeoutError          an attempt or a wait took longer than it may (also TimeoutError)
+    ├── WorkflowInternalError         the engine's own failure, e.g. the worker of an attempt died
+    ├── NonRetryableError             raise it in a step: fails now, without further attempts
+    ├── StepError                     stands for a step's error whose class cannot be imported here
+    ├── RollbackMissing               a step must be rolled back but its handler is gone from the code
+    ├── Terminated                    what a rollback handler sees as the trigger of a termination
+    ├── InstanceErrored               `result()` of an instance that ended errored; cause = the error
+    ├── InstanceTerminated            `result()` of an instance that was terminated
+    └── StoreError                    the database cannot do what was asked
+        ├── StoreBusy                 locked by another process for longer than the time limit
+        ├── StoreFull                 the disk or the database's quota is full
+        ├── StoreReadOnly             file or folder may not be written
+        ├── StoreCorrupt              the file is damaged or is no database
+        └── SchemaTooNew              a newer Stepwell has upgraded the file
+
+The docstring of a class is its default message. Control flow of the engine (dropping a run)
+is `RunDropped`, a BaseException, so that no `except Exception` in user code can eat it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StepwellError(Exception):
+    """Something went wrong in Stepwell."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class WorkflowError(StepwellError):
+    """The request was refused."""
+
+    default_code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str | None = None, code: str | None = None) -> None:
+        self.code = code or self.default_code
+        super().__init__(f"({self.code}) {message or (type(self).__doc__ or '').strip()}")
+
+
+class InstanceNotFound(WorkflowError):
+    """There is no such instance."""
+
+    default_code = "instance.not_found"
+
+
+class InstanceAlreadyExists(WorkflowError):
+    """An instance of this id exists already."""
+
+    default_code = "instance.already_exists"
+
+
+class WorkflowNotFound(WorkflowError):
+    """There is no such workflow."""
+
+    default_code = "workflow.not_found"
+
+
+class InvalidRequest(WorkflowError):
+    """The request breaks a rule."""
+
+    default_code = "body"
+
+
+class WorkflowFatalError(StepwellError):
+    """The workflow uses a step wrongly; trying again cannot help."""
+
+
+class NotSerializableError(WorkflowFatalError):
+    """A value cannot be stored."""
+
+    def __init__(
+        self, message: str | None = None, *, path: str = "$", type_name: str = "object"
+    ) -> None:
+        self.path = path
+        self.type_name = type_name
+        super().__init__(message)
+
+
+class PayloadTooLargeError(WorkflowFatalError):
+    """A value is larger than may be stored."""
+
+
+class NonRetryableDelayError(WorkflowFatalError):
+    """A delay function gave no usable delay."""
+
+
+class InvalidStepStreamError(WorkflowFatalError):
+    """A step returned a byte stream that is already in use."""
+
+
+class UnsupportedStreamChunkError(WorkflowFatalError):
+    """A step's byte stream gave something other than bytes."""
+
+
+class OversizedStreamChunkError(WorkflowFatalError):
+    """A step's byte stream gave a chunk that is too large."""
+
+
+class StreamOutputStorageLimitError(WorkflowFatalError):
+    """A step's byte stream does not fit into what an instance may store."""
+
+
+class WorkflowTimeoutError(StepwellError, TimeoutError):
+    """It took longer than it may."""
+
+
+class WorkflowInternalError(StepwellError):
+    """The engine could not finish this."""
+
+
+class NonRetryableError(StepwellError):
+    """This error must not be retried."""
+
+    def __init__(self, message: str = "", name: str = "NonRetryableError") -> None:
+        self.name = name
+        Exception.__init__(self, message)
+
+
+class StepError(StepwellError):
+    """A step failed with an error whose class cannot be imported here."""
+
+    def __init__(self, message: str = "", name: str = "Error") -> None:
+        self.name = name
+        Exception.__init__(self, message)
+
+
+class RollbackMissing(StepwellError):
+    """A started step must be rolled back, but the code no longer registers its handler."""
+
+
+class Terminated(StepwellError):
+    """The instance was terminated."""
+
+
+class InstanceErrored(StepwellError):
+    """The instance ended with an error; it is the cause of this one."""
+
+
+class InstanceTerminated(StepwellError):
+    """The instance was terminated before it ended by itself."""
+
+
+class StoreError(StepwellError):
+    """The database cannot do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """The database stayed locked by another process."""
+
+
+class StoreFull(StoreError):
+    """The disk is full; free space, and work goes on by itself."""
+
+
+class StoreReadOnly(StoreError):
+    """The database may not be written."""
+
+
+class StoreCorrupt(StoreError):
+    """The file is damaged, or it is no Stepwell database."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was upgraded by a newer Stepwell."""
+
+
+class RunDropped(BaseException):  # noqa: N818  (no error: it unwinds a run that may not go on)
+    """This run may not go on: it was replaced, paused, terminated or handed back."""

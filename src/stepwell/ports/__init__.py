@@ -1,0 +1,1 @@
+"""Protocols: what Stepwell needs of a store, of time, and of wake-up hints."""
