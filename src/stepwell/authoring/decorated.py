@@ -15,10 +15,9 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from stepwell.authoring.step import DoCall
+from stepwell.authoring.call import DoCall
 
 
 class StepRegistry:

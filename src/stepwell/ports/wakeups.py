@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
+
+Listener = Callable[[Hashable], None]
 
 
 class Wakeups(Protocol):
-    """Passes hints from writers to those who wait, in one process."""
+    """Passes hints from those who write to those who wait, within one process.
 
-    def publish(self, key: int | None) -> None:
-        """Say that the instance of this key has changed; None: anything may have."""
+    A topic is an instance's key or `Ref`; None stands for all topics.
+    """
 
-    def listen(self, key: int | None, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back at hints about this key (None: at every hint); gives what ends it."""
+    def publish(self, topic: Hashable | None) -> None:
+        """Say that what this topic names has changed; None: anything may have."""
+
+    def listen(self, topic: Hashable | None, listener: Listener) -> Callable[[], None]:
+        """Call back with the topic of each hint on it (None: of every hint); gives what ends it."""

@@ -1,0 +1,1 @@
+"""Stepwell from outside: create instances, look at them, act on them."""

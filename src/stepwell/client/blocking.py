@@ -1,0 +1,195 @@
+"""The same verbs without `await`, for scripts: an event loop in a thread does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from stepwell.client.client import Stepwell
+from stepwell.client.handles import Workflow, WorkflowInstance
+from stepwell.client.registry import WorkflowClass
+from stepwell.client.views import InstanceState, StepView
+from stepwell.core.events import LogEvent
+
+T = TypeVar("T")
+
+
+class Portal:
+    """A thread with an event loop, into which other threads hand coroutines."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stepwell-blocking")
+        self._thread.start()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it in the loop and give its result; an interrupt of the caller cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # KeyboardInterrupt too: the work must not go on unseen
+            future.cancel()
+            raise
+
+    def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
+        """Give what an async iterator gives."""
+        while True:
+            try:
+                yield self.call(_next(source))
+            except StopAsyncIteration:
+                return
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _next(source: AsyncIterator[T]) -> T:
+    return await anext(source)
+
+
+class BlockingInstance:
+    """`WorkflowInstance` without `await`."""
+
+    def __init__(self, portal: Portal, inner: WorkflowInstance) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    @property
+    def id(self) -> str:
+        """Id of the instance."""
+        return self._inner.id
+
+    def status(self) -> InstanceState:
+        """Tell how the instance is."""
+        return self._portal.call(self._inner.status())
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end and give the output; see `WorkflowInstance.result`."""
+        return self._portal.call(self._inner.result(timeout))
+
+    def pause(self) -> None:
+        """Ask for a pause."""
+        self._portal.call(self._inner.pause())
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._portal.call(self._inner.resume())
+
+    def restart(self, from_step: str | Mapping[str, Any] | None = None) -> None:
+        """Run again, from the top or from a step."""
+        self._portal.call(self._inner.restart(from_step))
+
+    def terminate(self, rollback: bool = False) -> None:
+        """End the instance."""
+        self._portal.call(self._inner.terminate(rollback))
+
+    def delete(self) -> None:
+        """Remove the instance."""
+        self._portal.call(self._inner.delete())
+
+    def send_event(self, type: str, payload: Any = None) -> None:
+        """Send an event."""
+        self._portal.call(self._inner.send_event(type, payload))
+
+    def steps(self) -> list[StepView]:
+        """Describe its steps."""
+        return self._portal.call(self._inner.steps())
+
+    def events(self) -> list[LogEvent]:
+        """Give the event log."""
+        return self._portal.call(self._inner.events())
+
+    def subscribe(
+        self, cursor: int | None = None, types: Sequence[str] | None = None
+    ) -> Iterator[LogEvent]:
+        """Give the event log and then what happens, until the instance ends."""
+        return self._portal.iterate(self._inner.subscribe(cursor, types))
+
+
+class BlockingWorkflow:
+    """`Workflow` without `await`."""
+
+    def __init__(self, portal: Portal, inner: Workflow) -> None:
+        self._portal = portal
+        self._inner = inner
+        self.name = inner.name
+
+    def create(
+        self,
+        id: str | None = None,
+        params: Any = None,
+        retention: Mapping[str, Any] | None = None,
+    ) -> BlockingInstance:
+        """Create an instance; see `Workflow.create`."""
+        return self._wrap(self._portal.call(self._inner.create(id, params, retention)))
+
+    def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[BlockingInstance]:
+        """Create several instances; see `Workflow.create_batch`."""
+        return [self._wrap(one) for one in self._portal.call(self._inner.create_batch(items))]
+
+    def get(self, id: str) -> BlockingInstance:
+        """Find an instance."""
+        return self._wrap(self._portal.call(self._inner.get(id)))
+
+    def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Delete several instances; see `Workflow.delete_batch`."""
+        return self._portal.call(self._inner.delete_batch(ids))
+
+    def list(
+        self, status: str | None = None, limit: int = 25, cursor: str | None = None
+    ) -> BlockingPage:
+        """List instances, newest first."""
+        page = self._portal.call(self._inner.list(status, limit, cursor))
+        return BlockingPage([self._wrap(one) for one in page], page.cursor)
+
+    def _wrap(self, inner: WorkflowInstance) -> BlockingInstance:
+        return BlockingInstance(self._portal, inner)
+
+
+class BlockingPage(list[BlockingInstance]):
+    """One page of instances; `cursor` is None on the last one."""
+
+    def __init__(self, items: Sequence[BlockingInstance], cursor: str | None) -> None:
+        super().__init__(items)
+        self.cursor = cursor
+
+
+class BlockingStepwell:
+    """`Stepwell` without `await`: `with stepwell.blocking.open(…) as well`."""
+
+    def __init__(self, opened: AbstractAsyncContextManager[Stepwell]) -> None:
+        self._opened = opened
+        self._portal: Portal | None = None
+        self._inner: Stepwell | None = None
+
+    def __enter__(self) -> BlockingStepwell:
+        self._portal = Portal()
+        try:
+            self._inner = self._portal.call(self._opened.__aenter__())
+        except BaseException:  # whatever it was, the thread must not stay behind
+            self._portal.close()
+            raise
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._portal is not None:
+            try:
+                self._portal.call(_leave(self._opened))
+            finally:
+                self._portal.close()
+
+    def workflow(self, workflow: str | WorkflowClass) -> BlockingWorkflow:
+        """Give the handle of a workflow, by its class or its name."""
+        if self._portal is None or self._inner is None:
+            raise RuntimeError("use it as a context manager: with stepwell.blocking.open(…) as well")
+        return BlockingWorkflow(self._portal, self._inner.workflow(workflow))
+
+
+async def _leave(opened: AbstractAsyncContextManager[Stepwell]) -> None:
+    await opened.__aexit__(None, None, None)

@@ -1,0 +1,460 @@
+"""Handles: `Workflow` and `WorkflowInstance`, the verbs on them, and what they refuse.
+
+A handle holds no state of its own: each verb is one command through the journal, or one read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell.client.registry import retention_of
+from stepwell.client.views import InstanceState, StepView, state_of, steps_of
+from stepwell.core import payload
+from stepwell.core.events import LogEvent, detail_text, spell_out
+from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
+from stepwell.core.target import parse_target
+from stepwell.engine.facts import error_of
+from stepwell.engine.journal import Journal
+from stepwell.engine.services import Definition
+from stepwell.errors import (
+    InstanceAlreadyExists,
+    InstanceErrored,
+    InstanceNotFound,
+    InstanceTerminated,
+    InvalidRequest,
+    WorkflowError,
+)
+from stepwell.model.command import (
+    ClientCommand,
+    Create,
+    Delete,
+    Outcome,
+    Pause,
+    Restart,
+    Resume,
+    SendEvent,
+    Terminate,
+)
+from stepwell.model.instance import Instance, InstanceStatus, Ref, TriggerSource
+from stepwell.model.limits import FACTS_PAGE_MAX, Limits
+from stepwell.model.step import Fact, FactKind
+from stepwell.ports.clock import Clock
+from stepwell.ports.store import Store
+from stepwell.ports.wakeups import Wakeups
+
+_POLL_SECONDS = 1.0
+_ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What handles work with."""
+
+    store: Store
+    journal: Journal
+    clock: Clock
+    limits: Limits
+    pokes: Wakeups
+    changes: Wakeups
+    definitions: Mapping[str, Definition]
+
+    async def do(self, command: ClientCommand) -> Outcome:
+        """Write a command, and tell the workers of this process."""
+        outcome = await self.journal.submit(command, is_patient=False)
+        if outcome is Outcome.APPLIED:
+            self.pokes.publish(command.ref)
+        return outcome
+
+
+class Workflow:
+    """A workflow, to create its instances and to find them."""
+
+    def __init__(self, desk: Desk, name: str) -> None:
+        self._desk = desk
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r}>"
+
+    async def create(
+        self,
+        id: str | None = None,
+        params: Any = None,
+        retention: Mapping[str, Any] | None = None,
+    ) -> WorkflowInstance:
+        """Create an instance; returns once it is on disk, queued.
+
+        Args:
+            id: at most 100 of letters, digits, `-`, `_`; default: a random UUID.
+            params: given to `run` as `event.payload`; validated to its declared type.
+            retention: `{success_retention, error_retention}`, durations.
+
+        Raises:
+            InstanceAlreadyExists: the id is taken (until retention ends or it is deleted).
+            InvalidRequest: id, params or retention break a rule; nothing was stored.
+        """
+        command = self._create(id, params, retention)
+        if await self._desk.do(command) is Outcome.EXISTS:
+            raise InstanceAlreadyExists(
+                f"workflow {self.name!r} has an instance {command.ref.id!r} already; "
+                "choose another id, or delete that one"
+            )
+        return WorkflowInstance(self._desk, command.ref)
+
+    async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
+        """Create up to 100 instances, each `{"id", "params", "retention"}`.
+
+        Returns:
+            Those actually created; ids that exist are skipped.
+
+        Raises:
+            InvalidRequest: the batch is empty or too large, or an item is bad; nothing was stored.
+        """
+        self._check_batch(items)
+        commands = [self._parse_item(index, item) for index, item in enumerate(items)]
+        outcomes = await asyncio.gather(*(self._desk.do(command) for command in commands))
+        return [
+            WorkflowInstance(self._desk, command.ref)
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if outcome is Outcome.APPLIED
+        ]
+
+    createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
+
+    async def get(self, id: str) -> WorkflowInstance:
+        """Find an instance.
+
+        Raises:
+            InstanceNotFound: there is none of this id.
+        """
+        check_addressed_id(id)
+        ref = Ref(self.name, id)
+        if await self._desk.store.find(ref) is None:
+            raise _not_found(ref)
+        return WorkflowInstance(self._desk, ref)
+
+    async def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Delete up to 100 instances.
+
+        Returns:
+            `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`, in the order given.
+        """
+        self._check_batch(ids)
+        for id_ in ids:
+            check_addressed_id(id_)
+        deleted: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
+        first: dict[str, Outcome] = {}
+        for id_ in ids:
+            if id_ not in first:
+                first[id_] = await self._desk.do(Delete(ref=Ref(self.name, id_)))
+            if first[id_] is Outcome.APPLIED:
+                deleted.append({"id": id_})
+            else:
+                message = "workflows.api.error.instance.not_found"
+                errors.append({"id": id_, "code": 10400, "message": message})
+        return {"deleted": deleted, "errors": errors}
+
+    deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
+
+    async def list(
+        self, status: str | None = None, limit: int = 25, cursor: str | None = None
+    ) -> InstancePage:
+        """List instances, newest first; the page's `cursor` asks for the next page."""
+        if not 1 <= limit <= self._desk.limits.page_max:
+            raise InvalidRequest(f"limit is {limit}; it must be 1 to {self._desk.limits.page_max}")
+        rows = await self._desk.store.list_instances(
+            self.name, status=_status(status), before_key=_cursor(cursor), limit=limit
+        )
+        more = str(rows[-1].key) if len(rows) == limit else None
+        return InstancePage([WorkflowInstance(self._desk, row.ref, row) for row in rows], more)
+
+    def _check_batch(self, items: Any) -> None:
+        maximum = self._desk.limits.batch_max
+        if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Sequence):
+            raise InvalidRequest(f"a batch is a list, not {type(items).__name__}")
+        if not 1 <= len(items) <= maximum:
+            raise InvalidRequest(f"a batch has 1 to {maximum} items; this one has {len(items)}")
+
+    def _parse_item(self, index: int, item: Any) -> Create:
+        if not isinstance(item, Mapping):
+            raise InvalidRequest(f"item {index} of the batch is no mapping: {item!r:.80}")
+        unknown = sorted(set(item) - {"id", "params", "retention"})
+        if unknown:
+            raise InvalidRequest(
+                f"item {index} of the batch has unknown keys {unknown}; "
+                "there are id, params and retention"
+            )
+        return self._create(item.get("id"), item.get("params"), item.get("retention"))
+
+    def _create(self, id_: str | None, params: Any, retention: Mapping[str, Any] | None) -> Create:
+        if id_ is None:
+            id_ = str(uuid.uuid4())
+        check_new_instance_id(id_)
+        definition = self._desk.definitions.get(self.name)
+        limits = self._desk.limits
+        default = definition.retention if definition is not None else None
+        if params is None:
+            params = {}
+        if definition is not None:
+            params = definition.validate(params)
+        text = payload.encode(
+            params, bytes_max=limits.params_bytes_max, what=f"the params of {self.name}/{id_}"
+        )
+        return Create(
+            ref=Ref(self.name, id_),
+            params=text,
+            trigger=TriggerSource.BINDING,
+            retention=retention_of(retention or {}, limits, default),
+            detail=detail_text(trigger="binding"),
+        )
+
+
+class InstancePage(list["WorkflowInstance"]):
+    """One page of instances; `cursor` is None on the last one."""
+
+    def __init__(self, items: list[WorkflowInstance], cursor: str | None) -> None:
+        super().__init__(items)
+        self.cursor = cursor
+
+
+class WorkflowInstance:
+    """One instance, addressed by workflow name and id."""
+
+    def __init__(self, desk: Desk, ref: Ref, row: Instance | None = None) -> None:
+        self._desk = desk
+        self._ref = ref
+        self.row = row
+
+    @property
+    def id(self) -> str:
+        """Id of the instance."""
+        return self._ref.id
+
+    @property
+    def workflow_name(self) -> str:
+        """Name of its workflow."""
+        return self._ref.workflow
+
+    def __repr__(self) -> str:
+        return f"<WorkflowInstance {self._ref.workflow}/{self._ref.id}>"
+
+    async def status(self) -> InstanceState:
+        """Tell how the instance is: `status`, `output`, `error`, `rollback`."""
+        instance = await self._find()
+        last = await self._desk.store.last_fact(instance.key) if instance.status.is_terminal else None
+        return state_of(instance, last)
+
+    async def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end and give the output.
+
+        Args:
+            timeout: seconds to wait at most; None: for ever.
+
+        Raises:
+            InstanceErrored: it ended with an error, which is the cause.
+            InstanceTerminated: it was terminated.
+            TimeoutError: it has not ended in time; it goes on.
+        """
+        async with asyncio.timeout(timeout):
+            return _result(self._ref, await self._wait_end())
+
+    async def _wait_end(self) -> Fact:
+        while True:
+            with _Listening(self._desk, await self._find()) as changed:
+                instance = await self._find()
+                if instance.status.is_terminal:
+                    last = await self._desk.store.last_fact(instance.key)
+                    if last is not None and last.kind in _ENDS:
+                        return last
+                await changed.wait()
+
+    async def pause(self) -> None:
+        """Ask for a pause: steps in flight end first. Nothing happens unless running or waiting."""
+        await self._do(Pause(ref=self._ref))
+
+    async def resume(self) -> None:
+        """Go on after a pause; timers move later by its length. Else nothing happens."""
+        await self._do(Resume(ref=self._ref))
+
+    async def restart(self, from_step: str | Mapping[str, Any] | None = None) -> None:
+        """Run again from the top, or from a step: that step and all that started later run anew.
+
+        Args:
+            from_step: a name, or `{"name", "count": 1, "type": "do" | "sleep" | "waitForEvent"}`.
+
+        Raises:
+            WorkflowError: code `instance.cannot_restart`, that step is not in the history.
+        """
+        target = None if from_step is None else parse_target(from_step)
+        command = Restart(ref=self._ref, step=target)
+        if await self._desk.do(command) is Outcome.NOT_FOUND:
+            await self._find()  # the instance itself may be what is missing
+            raise WorkflowError(
+                f"step {from_step!r} is not in the history of {self._ref.workflow}/{self._ref.id}; "
+                "see steps() for the names and counts that are",
+                code="instance.cannot_restart",
+            )
+
+    async def terminate(self, rollback: bool = False) -> None:
+        """End the instance now; with `rollback`, undo its steps first.
+
+        Raises:
+            WorkflowError: code `instance.cannot_terminate`, it has ended already.
+        """
+        command = Terminate(
+            ref=self._ref, rollback=rollback, detail=detail_text(trigger="binding")
+        )
+        if await self._do(command) is Outcome.FINISHED:
+            raise WorkflowError(
+                f"{self._ref.workflow}/{self._ref.id} has ended already, in a finite state",
+                code="instance.cannot_terminate",
+            )
+
+    async def delete(self) -> None:
+        """Remove the instance and all it stored, whatever it is doing; no rollback runs."""
+        await self._do(Delete(ref=self._ref))
+
+    async def send_event(self, type: str, payload: Any = None) -> None:
+        """Send an event; it waits for the instance if the instance does not wait for it yet.
+
+        Raises:
+            WorkflowError: code `instance.in_finite_state`, the instance has ended.
+        """
+        check_event_type(type)
+        text = _encode_event(payload, self._desk.limits, type)
+        command = SendEvent(ref=self._ref, type=type, payload=text)
+        if await self._do(command) is Outcome.FINISHED:
+            raise WorkflowError(
+                f"{self._ref.workflow}/{self._ref.id} has ended and takes no more events",
+                code="instance.in_finite_state",
+            )
+
+    sendEvent = send_event  # noqa: N815  (Cloudflare's spelling)
+
+    async def steps(self) -> list[StepView]:
+        """Describe its steps, in order of their start."""
+        return steps_of(await self._facts())
+
+    async def events(self) -> list[LogEvent]:
+        """Give the whole event log, in order."""
+        return [event for fact in await self._facts() for event in spell_out(fact)]
+
+    async def subscribe(
+        self, cursor: int | None = None, types: Sequence[str] | None = None
+    ) -> AsyncIterator[LogEvent]:
+        """Give the event log and then what happens, until the instance ends.
+
+        Args:
+            cursor: only events with a greater id.
+            types: only events of these types (it ends at the end all the same).
+        """
+        after = cursor or 0
+        wanted = None if types is None else frozenset(types)
+        while True:
+            with _Listening(self._desk, await self._find()) as changed:
+                key = (await self._find()).key
+                facts = await self._desk.store.read_facts(
+                    key, after_id=max(after // 8 - 1, 0), limit=FACTS_PAGE_MAX
+                )
+                for event in (event for fact in facts for event in spell_out(fact)):
+                    if event.id > after:
+                        after = event.id
+                        if wanted is None or event.type in wanted:
+                            yield event
+                if facts and facts[-1].kind in _ENDS:
+                    return
+                if len(facts) < FACTS_PAGE_MAX:
+                    await changed.wait()
+
+    async def _facts(self) -> list[Fact]:
+        key, found, after = (await self._find()).key, [], 0
+        while True:
+            page = await self._desk.store.read_facts(key, after_id=after, limit=FACTS_PAGE_MAX)
+            found.extend(page)
+            if len(page) < FACTS_PAGE_MAX:
+                return found
+            after = page[-1].id
+
+    async def _find(self) -> Instance:
+        instance = await self._desk.store.find(self._ref)
+        if instance is None:
+            raise _not_found(self._ref)
+        return instance
+
+    async def _do(self, command: ClientCommand) -> Outcome:
+        outcome = await self._desk.do(command)
+        if outcome is Outcome.NOT_FOUND:
+            raise _not_found(self._ref)
+        return outcome
+
+
+class _Listening:
+    """Hears of changes to one instance, with a slow poll behind it."""
+
+    def __init__(self, desk: Desk, instance: Instance) -> None:
+        self._changed = asyncio.Event()
+        self._ends = [
+            desk.changes.listen(topic, self._hear) for topic in (instance.key, instance.ref)
+        ]
+
+    def _hear(self, _topic: object) -> None:
+        self._changed.set()
+
+    def __enter__(self) -> _Listening:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for end in self._ends:
+            end()
+
+    async def wait(self) -> None:
+        """Wait for a hint, or until it is time to look again."""
+        try:
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+
+def _result(ref: Ref, last: Fact) -> Any:
+    if last.kind is FactKind.COMPLETED:
+        return payload.decode(last.payload) if last.payload is not None else None
+    if last.kind is FactKind.TERMINATED:
+        raise InstanceTerminated(f"{ref.workflow}/{ref.id} was terminated")
+    error = error_of(last.detail)
+    raise InstanceErrored(f"{ref.workflow}/{ref.id} ended with {error!r}") from error
+
+
+def _encode_event(value: Any, limits: Limits, type_: str) -> str:
+    return payload.encode(
+        value, bytes_max=limits.event_bytes_max, what=f"the payload of event {type_!r}"
+    )
+
+
+def _not_found(ref: Ref) -> InstanceNotFound:
+    return InstanceNotFound(f"workflow {ref.workflow!r} has no instance {ref.id!r}")
+
+
+def _status(word: str | None) -> InstanceStatus | None:
+    if word is None:
+        return None
+    try:
+        return InstanceStatus(word)
+    except ValueError:
+        words = ", ".join(InstanceStatus)
+        raise InvalidRequest(f"{word!r} is no status; there are {words}") from None
+
+
+def _cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isdecimal():
+        raise InvalidRequest(f"{cursor!r} is no cursor; use the `cursor` of the page before")
+    return int(cursor)
+
+

@@ -1,0 +1,106 @@
+"""What people see of an instance: its status, and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stepwell.core import payload
+from stepwell.core.events import LogEvent, read_detail, spell_out
+from stepwell.model.instance import Instance, InstanceStatus
+from stepwell.model.step import Fact, FactKind
+
+
+class InstanceState(dict[str, Any]):
+    """What `status()` gives: a dict, JSON-serialisable, whose keys are also attributes.
+
+    Keys: `status` (a status word), `output` (None until complete), `error` (`{name, message}` or
+    None), `rollback` (`{outcome, error}` or None).
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Give a key as an attribute."""
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"an instance's state has no {name!r}") from None
+
+
+def state_of(instance: Instance, last: Fact | None) -> InstanceState:
+    """Describe an instance by its row and its newest fact."""
+    state = InstanceState(status=str(instance.status), output=None, error=None, rollback=None)
+    if last is None or not instance.status.is_terminal:
+        return state
+    detail = read_detail(last.detail)
+    if instance.status is InstanceStatus.COMPLETE and last.payload is not None:
+        state["output"] = payload.to_plain(last.payload)
+    error = detail.get("error")
+    if isinstance(error, dict):
+        state["error"] = {"name": error.get("name"), "message": error.get("message")}
+    outcome = detail.get("outcome")
+    if outcome is not None:
+        state["rollback"] = {"outcome": outcome, "error": detail.get("rollback_error")}
+    return state
+
+
+class StepView(dict[str, Any]):
+    """One step as people see it: a dict whose keys are also attributes.
+
+    Keys: `name` (with counter), `type` (step, sleep, waitForEvent, rollback), `start`, `end`
+    (datetimes; `end` None while it runs), `success` (None while it runs), `output`, `error`,
+    `config`, `attempts` (list of `{attempt, start, end, success, error}`).
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Give a key as an attribute."""
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"a step's view has no {name!r}") from None
+
+
+_TYPES = {"step": "step", "sleep": "sleep", "wait": "waitForEvent", "rollback_step": "rollback"}
+
+
+def steps_of(facts: Iterable[Fact]) -> list[StepView]:
+    """Describe the steps of a history in order of their start."""
+    views: dict[tuple[str, str], StepView] = {}
+    for fact in facts:
+        if fact.step is None or fact.kind is FactKind.QUEUED:
+            continue
+        for event in spell_out(fact):
+            _apply(views, event)
+    return sorted(views.values(), key=lambda view: view["start"])
+
+
+def _apply(views: dict[tuple[str, str], StepView], event: LogEvent) -> None:
+    is_rollback = event.type.startswith("rollback_")
+    family, _, what = event.type.removeprefix("rollback_").partition("_")
+    family = ("rollback_step" if is_rollback else "step") if family in {"step", "attempt"} else family
+    key = (family, event.step or "")
+    view = views.get(key)
+    if view is None:
+        view = views[key] = StepView(
+            name=event.step, type=_TYPES.get(family, family), start=event.timestamp, end=None,
+            success=None, output=None, error=None, config=None, attempts=[],
+        )  # fmt: skip
+    if "attempt_" in event.type:
+        _apply_attempt(view, event, what)
+    elif what == "started":
+        view.update({k: v for k, v in event.details.items() if k != "rollback"})
+    else:
+        view.update(event.details)
+        view.update(end=event.timestamp, success=what == "completed")
+
+
+def _apply_attempt(view: StepView, event: LogEvent, what: str) -> None:
+    attempts: list[dict[str, Any]] = view["attempts"]
+    number = event.details.get("attempt", len(attempts) + 1)
+    if what == "started" or not attempts:
+        attempts.append(
+            {"attempt": number, "start": event.timestamp, "end": None, "success": None, "error": None}
+        )
+    if what != "started":
+        attempts[-1].update(
+            end=event.timestamp, success=what == "completed", error=event.details.get("error")
+        )

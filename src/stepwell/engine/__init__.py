@@ -1,0 +1,1 @@
+"""One run of one instance: the only place where decisions, user code and storage meet."""

@@ -1,0 +1,289 @@
+"""Try something until it succeeds or may not be tried again; each try is on record.
+
+Used for forward steps and for rollback handlers alike. What is durable when:
+
+    before the callable runs   its start, if this is the last permitted attempt, or a retry, or the
+                               step has a rollback, or the run follows a crash; otherwise the start
+                               is lazy (a first attempt that can still be repeated if it is lost)
+    before user code goes on   the result, or the final error
+    before the next attempt    that this one failed (it rides along with the next start)
+
+So a crash can hide at most one start, of a first attempt; a run that follows a crash therefore
+counts its first unrecorded step as tried once. Never more than limit + 1 attempts start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell.authoring.call import DelayInput, StepContext, StepName
+from stepwell.core.config import config_to_detail, public_config
+from stepwell.core.delay import parse_delay_answer
+from stepwell.core.events import detail_text
+from stepwell.core.replay import StepRecord
+from stepwell.core.retry import is_retryable, retry_wait_ms
+from stepwell.engine.facts import error_detail, restore_error
+from stepwell.engine.hold import Hold, RunState
+from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
+from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX
+from stepwell.model.step import DEFAULT_CONFIG, Fact, FactKind, StepConfig, StepKey
+
+_LOG = logging.getLogger("stepwell.engine")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a successful attempt leaves: the value for user code, and what is stored of it."""
+
+    value: Any
+    payload: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Job:
+    """Something to try.
+
+    Attributes:
+        key: of the step (or its rollback).
+        ordinal: how-manieth step of the instance.
+        config: merged configuration.
+        delay: function that decides the delay, or None.
+        flags: parts of the start's detail besides the config: rollback, sensitive.
+        is_careful: every start is durable before the callable runs.
+        attempt_once: makes one attempt; gives what is stored.
+    """
+
+    key: StepKey
+    ordinal: int
+    config: StepConfig
+    delay: Callable[[Any], Any] | None
+    flags: dict[str, Any]
+    is_careful: bool
+    attempt_once: Callable[[int], Awaitable[Outcome]]
+    record: StepRecord | None = None
+
+
+class Attempts:
+    """The attempts of one job."""
+
+    def __init__(self, hold: Hold, job: Job, *, may_have_started: bool) -> None:
+        self._hold = hold
+        self._job = job
+        self._limit = job.config.retries.limit
+        self._attempt = 1
+        self._began_ms = 0
+        self._is_start_recorded = job.record is not None
+        self._may_have_started = may_have_started
+
+    async def run(self) -> Any:
+        """Try until it ends; gives the value, or raises the last attempt's error."""
+        await self._catch_up()
+        while True:
+            await self._hold.pass_gate()
+            task = asyncio.current_task()
+            assert task is not None
+            self._hold.enter_attempt(task)
+            try:
+                return await self._try(task)
+            except _RetryAt as retry:
+                due_ms = retry.due_ms
+            finally:
+                self._hold.leave_attempt(task)
+            await self._hold.park(self._job.key, due_ms)
+            self._attempt += 1
+
+    async def _catch_up(self) -> None:
+        """Find the number of the next attempt; an interrupted one counts as failed."""
+        record = self._job.record
+        if record is None:
+            can_be_hidden = self._limit >= 1 and not self._job.is_careful
+            self._attempt = 2 if self._may_have_started and can_be_hidden else 1
+            return
+        self._attempt = record.attempts + 1
+        if record.is_attempt_open:
+            await self._count_interrupted(record.attempts)
+        elif record.due_ms is not None:
+            await self._hold.park(self._job.key, record.due_ms)
+
+    async def _count_interrupted(self, attempt: int) -> None:
+        error = WorkflowInternalError(
+            f"attempt {attempt} of step {self._job.key.label} was interrupted: "
+            "its worker stopped before the attempt had ended"
+        )
+        if attempt > self._limit:
+            fact = self._fact(FactKind.STEP_FAILED, attempt, detail=error_detail(error))
+            await self._hold.commit(fact)
+            raise error
+        fact = self._fact(FactKind.ATTEMPT_FAILED, attempt, detail=error_detail(error))
+        self._hold.add_lazy((self._job.key, "interrupted"), fact)
+
+    async def _try(self, task: asyncio.Task[Any]) -> Any:
+        await self._start()
+        try:
+            outcome = await self._job.attempt_once(self._attempt)
+        except asyncio.CancelledError as error:
+            if self._hold.state is not RunState.LIVE or task.cancelling():
+                raise
+            # The callable awaited something that was cancelled: its own failure, not ours.
+            await self._failed(StepError(str(error) or "cancelled", name="CancelledError"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (recorded, and raised in run)
+            await self._failed(error)
+        else:
+            await self._succeeded(outcome)
+            return outcome.value
+
+    async def _start(self) -> None:
+        self._began_ms = self._hold.now_ms()
+        attempt = self._attempt
+        if self._is_start_recorded:
+            fact = self._fact(FactKind.ATTEMPT_STARTED, attempt)
+        else:
+            fact = self._fact(FactKind.STEP_STARTED, attempt, detail=self._start_detail())
+            self._is_start_recorded = True
+        if attempt > 1 or attempt > self._limit or self._job.is_careful:
+            await self._hold.commit(fact)
+        else:
+            self._hold.add_lazy(self._job.key, fact)
+
+    def _start_detail(self) -> str | None:
+        job = self._job
+        if not job.flags and job.config is DEFAULT_CONFIG:
+            return None
+        return detail_text(config=config_to_detail(job.config), **job.flags)
+
+    async def _succeeded(self, outcome: Outcome) -> None:
+        job = self._job
+        start = self._hold.absorb_lazy(job.key)
+        detail: str | None
+        if start is not None:
+            kind, detail = FactKind.STEP_RAN, start.detail
+            if outcome.detail:
+                detail = detail_text(
+                    config=config_to_detail(job.config), **{**job.flags, **outcome.detail}
+                )
+        else:
+            kind = FactKind.STEP_COMPLETED
+            parts = {**outcome.detail, "sensitive": job.flags.get("sensitive")}
+            detail = detail_text(**parts)
+        await self._hold.commit(
+            Fact(
+                kind,
+                self._hold.now_ms(),
+                job.key,
+                job.ordinal,
+                self._attempt,
+                self._began_ms,
+                None,
+                outcome.payload,
+                detail,
+            )
+        )
+        self._log("completed")
+
+    async def _failed(self, error: BaseException) -> None:
+        """Record a failed attempt.
+
+        Raises:
+            _RetryAt: there is another attempt, at that time.
+            Exception: there is none; the error as user code sees it, live and at replay.
+        """
+        reason = error
+        if self._attempt <= self._limit and is_retryable(error):
+            try:
+                due_ms = self._hold.now_ms() + await self._wait_ms(error)
+            except NonRetryableDelayError as delay_error:
+                reason = delay_error
+            else:
+                detail = error_detail(error)
+                fact = self._fact(FactKind.ATTEMPT_FAILED, self._attempt, due_ms, detail)
+                self._hold.add_lazy((self._job.key, "failed", self._attempt), fact)
+                self._log("failed", error)
+                raise _RetryAt(due_ms)
+        detail = error_detail(reason)
+        await self._hold.commit(self._fact(FactKind.STEP_FAILED, self._attempt, None, detail))
+        self._log("failed for good", reason)
+        raise restore_error(reason, detail)
+
+    async def _wait_ms(self, error: BaseException) -> int:
+        retries = self._job.config.retries
+        base_ms = retries.delay_ms or 0
+        if self._job.delay is not None:
+            base_ms = await self._ask_delay(self._job.delay, error)
+        return retry_wait_ms(
+            retries, attempt=self._attempt, base_ms=base_ms, chance=self._hold.services.chance()
+        )
+
+    async def _ask_delay(self, delay: Callable[[Any], Any], error: BaseException) -> int:
+        seen = DelayInput(
+            ctx=context_of(self._job.key, self._attempt, self._job.config),
+            error=error if isinstance(error, Exception) else StepError(str(error)),
+        )
+        try:
+            async with asyncio.timeout(DELAY_FUNCTION_SECONDS_MAX):
+                answer = delay(seen)
+                if asyncio.iscoroutine(answer) or isinstance(answer, asyncio.Future):
+                    answer = await answer
+        except TimeoutError:
+            _LOG.warning("the delay function of step %s did not answer", self._job.key.label)
+            raise NonRetryableDelayError(
+                f"NonRetryableDelayError: the delay function of step {self._job.key.label} gave no "
+                f"answer within {DELAY_FUNCTION_SECONDS_MAX:g} seconds"
+            ) from None
+        except Exception as wrong:
+            raise NonRetryableDelayError(
+                f"NonRetryableDelayError: the delay function of step {self._job.key.label} raised "
+                f"{type(wrong).__name__}: {wrong}"
+            ) from wrong
+        return parse_delay_answer(answer)
+
+    def _fact(
+        self, kind: FactKind, attempt: int, due_ms: int | None = None, detail: str | None = None
+    ) -> Fact:
+        job, now_ms = self._job, self._hold.now_ms()
+        began_ms = None if kind in _STARTS else self._began_ms or None
+        return Fact(kind, now_ms, job.key, job.ordinal, attempt, began_ms, due_ms, None, detail)
+
+    def _log(self, outcome: str, error: BaseException | None = None) -> None:
+        if not _LOG.isEnabledFor(logging.INFO):
+            return
+        ref, key = self._hold.instance.ref, self._job.key
+        took_ms = self._hold.now_ms() - self._began_ms
+        _LOG.info(
+            "%s/%s %s attempt %d %s%s",
+            ref.workflow,
+            ref.id,
+            key.label,
+            self._attempt,
+            outcome,
+            f": {error!r}" if error is not None else "",
+            extra={
+                "workflow": ref.workflow,
+                "instance": ref.id,
+                "step": key.label,
+                "step_kind": str(key.kind),
+                "attempt": self._attempt,
+                "outcome": outcome,
+                "duration_ms": took_ms,
+            },
+        )
+
+
+class _RetryAt(Exception):  # noqa: N818  (a signal between two methods of this file)
+    """Another attempt is due."""
+
+    def __init__(self, due_ms: int) -> None:
+        self.due_ms = due_ms
+
+
+_STARTS = frozenset({FactKind.STEP_STARTED, FactKind.ATTEMPT_STARTED})
+
+
+def context_of(key: StepKey, attempt: int, config: StepConfig) -> StepContext:
+    """Make the context that a callable sees; its config is a copy."""
+    name = StepName(name=key.name, count=key.count)
+    return StepContext(step=name, attempt=attempt, config=public_config(config))

@@ -1,0 +1,431 @@
+"""What a run holds: its lease, and with it the right to write, to wait, to rest and to pause.
+
+All writes of a run go through its `Hold`. "Lazy" facts (a step has started, a sleep has ended) need
+not be durable before user code goes on: losing them in a crash changes nothing that replay returns.
+They ride along with the run's next write, or are written after some milliseconds.
+
+A branch of user code that waits is a `Park`. When nothing is in flight and every branch is parked for
+long, the lease is given back in one conditional write (RESTING, then RESTED): no event may have come
+meanwhile. The same worker may wake the run in place if it gets the very next epoch; otherwise it is
+dropped. A run that is over refuses every further step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from stepwell.engine.quiet import is_quiet
+from stepwell.engine.services import Definition, Services
+from stepwell.errors import RunDropped, StoreError, WorkflowInternalError
+from stepwell.model.command import Append, EnterPause, Finish, Hibernate, Outcome, Release
+from stepwell.model.event import PendingEvent
+from stepwell.model.instance import InstanceStatus, Lease
+from stepwell.model.step import Fact, FactKind, StepKey
+from stepwell.ports.clock import TimerHandle
+from stepwell.ports.store import Claim
+
+_LOG = logging.getLogger("stepwell.engine")
+_BUSY_RECHECK_SECONDS = 0.25
+
+
+class RunState(Enum):
+    """Whether a run may go on."""
+
+    LIVE = "live"
+    RESTING = "resting"  # giving the lease back; not yet known whether it was applied
+    RESTED = "rested"
+    OVER = "over"
+
+
+class Exit(Enum):
+    """How a run left its worker's hands."""
+
+    ENDED = "ended"
+    RESTED = "rested"
+    PAUSED = "paused"
+    DROPPED = "dropped"
+
+
+@dataclass(slots=True, eq=False)
+class Park:
+    """One branch of the run that waits for a time, and perhaps for an event."""
+
+    key: StepKey
+    due_ms: int
+    event_type: str | None
+    task: asyncio.Task[Any]
+    future: asyncio.Future[PendingEvent | None]
+    timer: TimerHandle | None = None
+
+
+class Hold:
+    """One claim of one instance, and what may be done under it."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        definition: Definition,
+        services: Services,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        self.instance = claim.instance
+        self.lease: Lease = claim.lease
+        self.definition = definition
+        self.services = services
+        self.state = RunState.LIVE
+        self.has_committed = False
+        self.in_flight: dict[asyncio.Task[Any], int] = {}
+        self.events_seen = 0
+        self.stored_bytes = 0
+        self.task: asyncio.Task[None] | None = None
+        self._on_exit = on_exit
+        self._parks: dict[Park, None] = {}
+        self._lazy: dict[Hashable, Fact] = {}
+        self._commits = 0
+        self._mail: dict[str, deque[PendingEvent]] = {}
+        self._pause_gate: asyncio.Future[None] | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._is_rest_check_due = False
+        self._is_entering_pause = False
+        self.is_closing = False
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    async def finish(self, status: InstanceStatus, *facts: Fact) -> None:
+        """Write the end; afterwards nothing of this run may act."""
+        await self.settle()
+        command = Finish(lease=self.lease, status=status, facts=(*self.take_lazy(), *facts))
+        outcome = await self._submit(command)
+        if outcome is not Outcome.APPLIED:
+            raise RunDropped
+        self._leave(Exit.ENDED)
+
+    def drop(self) -> None:
+        """Stop this run for good, without a word to user code; nothing is written."""
+        if self.state is not RunState.OVER:
+            self._leave(Exit.DROPPED)
+
+    async def hand_back(self) -> None:
+        """Stop this run, and give its lease back so that any worker may go on at once."""
+        if self.state is RunState.LIVE:
+            facts = self.take_lazy()
+            self.drop()
+            await self.services.journal.submit(Release(lease=self.lease, facts=facts))
+
+    def _leave(self, exit_: Exit) -> None:
+        if exit_ is not Exit.RESTED:
+            self.state = RunState.OVER
+            self._cancel_everything()
+        self._on_exit(exit_)
+
+    def _cancel_everything(self) -> None:
+        current = asyncio.current_task()
+        tasks = {park.task for park in self._parks} | set(self.in_flight)
+        if self.task is not None:
+            tasks.add(self.task)
+        for task in tasks:
+            if task is not current:
+                task.cancel()
+        for park in self._parks:
+            if park.timer is not None:
+                park.timer.cancel()
+        for gate in (self._pause_gate, self._settled):
+            if gate is not None and not gate.done():
+                gate.cancel()
+
+    # ---- writing      ----------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        """Give the time."""
+        return self.services.clock.now_ms()
+
+    async def settle(self) -> None:
+        """Wait until it is known whether this run may go on; refuse if it may not.
+
+        Raises:
+            RunDropped: the run is over, or at rest (then it is over now: code of its own went on
+                although it had given its lease back).
+        """
+        while self.state is RunState.RESTING and self._settled is not None:
+            await asyncio.shield(self._settled)
+        if self.state is RunState.RESTED:
+            self.drop()
+        if self.state is not RunState.LIVE:
+            raise RunDropped
+
+    def add_lazy(self, key: Hashable, fact: Fact) -> None:
+        """Note a fact that may be written later."""
+        if not self._lazy:
+            self.services.journal.remind(self.flush_lazy)
+        self._lazy[key] = fact
+
+    def absorb_lazy(self, key: Hashable) -> Fact | None:
+        """Take a lazy fact back that has not been written yet."""
+        return self._lazy.pop(key, None)
+
+    def take_lazy(self) -> tuple[Fact, ...]:
+        """Take all lazy facts, to write them with something else."""
+        facts = tuple(self._lazy.values())
+        self._lazy.clear()
+        return facts
+
+    def flush_lazy(self) -> None:
+        """Write the lazy facts now, without waiting."""
+        if self._lazy and self.state is RunState.LIVE:
+            command = Append(lease=self.lease, facts=self.take_lazy())
+            self.services.journal.submit(command).add_done_callback(self._check_flush)
+
+    def _check_flush(self, done: asyncio.Future[Outcome]) -> None:
+        if done.cancelled():
+            return
+        if done.exception() is not None or done.result() is not Outcome.APPLIED:
+            self.drop()
+
+    async def commit(self, *facts: Fact, consumed_event: int | None = None) -> None:
+        """Make facts durable before going on.
+
+        Raises:
+            RunDropped: this run does not hold its instance any more; nothing was stored.
+        """
+        if self.state is not RunState.LIVE:
+            await self.settle()
+        if self._lazy:
+            facts = (*self.take_lazy(), *facts)
+        command = Append(lease=self.lease, facts=facts, consumed_event=consumed_event)
+        if await self._submit(command) is not Outcome.APPLIED:
+            self.drop()
+            raise RunDropped
+        self.has_committed = True
+
+    async def _submit(self, command: Append | Finish) -> Outcome:
+        self._commits += 1
+        try:
+            return await self.services.journal.submit(command)
+        except StoreError as error:
+            _LOG.error("%s stops here: %s", self.instance.ref, error)
+            self.drop()
+            raise RunDropped from error
+        finally:
+            self._commits -= 1
+
+    def enter_attempt(self, task: asyncio.Task[Any]) -> None:
+        """Count an attempt in flight: it holds off rest and pause."""
+        self.in_flight[task] = self.in_flight.get(task, 0) + 1
+
+    def leave_attempt(self, task: asyncio.Task[Any]) -> None:
+        """Count it off again."""
+        left = self.in_flight.get(task, 1) - 1
+        if left:
+            self.in_flight[task] = left
+        else:
+            self.in_flight.pop(task, None)
+            if self._pause_gate is not None or self._parks:
+                self.consider()
+
+    # ---- parking -----------------------------------------------------------------------------
+
+    async def park(
+        self, key: StepKey, due_ms: int, event_type: str | None = None
+    ) -> PendingEvent | None:
+        """Wait until `due_ms`, or for an event of this type; gives the event, or None.
+
+        The event is taken out of the mailbox; consuming it for good is the caller's write.
+        """
+        waiting = self._mail.get(event_type) if event_type is not None else None
+        if waiting and not any(p.event_type == event_type for p in self._parks):
+            return waiting.popleft()
+        task = asyncio.current_task()
+        if task is None:
+            raise WorkflowInternalError("a step was called outside of any asyncio task")
+        park = Park(key, due_ms, event_type, task, asyncio.get_running_loop().create_future())
+        self._parks[park] = None
+        self._arm(park)
+        self.consider()
+        try:
+            event = await park.future
+        finally:
+            self._parks.pop(park, None)
+            if park.timer is not None:
+                park.timer.cancel()
+        await self.pass_gate()
+        return event
+
+    def _arm(self, park: Park) -> None:
+        park.timer = self.services.clock.call_at(park.due_ms, lambda: self._fire(park))
+
+    def _fire(self, park: Park) -> None:
+        """End a park in time; while the run rests or pauses, it fires when it is armed again."""
+        if self._may_wake(park):
+            park.future.set_result(None)
+
+    def _may_wake(self, park: Park) -> bool:
+        is_live = self.state is RunState.LIVE and self._pause_gate is None
+        return is_live and not park.future.done()
+
+    def _wake_parks(self) -> None:
+        for park in list(self._parks):
+            if park.timer is not None:
+                park.timer.cancel()
+            if not park.future.done():
+                self._arm(park)
+        self._match_mail()
+
+    def deliver(self, events: Iterable[PendingEvent]) -> None:
+        """Take events that the store has accepted; the oldest waiter of a type gets the oldest."""
+        self.store_mail(events)
+        self._match_mail()
+
+    def store_mail(self, events: Iterable[PendingEvent]) -> None:
+        """Put events into the mailbox; those that were seen before are left out."""
+        for event in events:
+            if event.id > self.events_seen:
+                self.events_seen = event.id
+                self._mail.setdefault(event.type, deque()).append(event)
+
+    def _match_mail(self) -> None:
+        for park in list(self._parks):
+            waiting = self._mail.get(park.event_type) if park.event_type is not None else None
+            if waiting and self._may_wake(park):
+                park.future.set_result(waiting.popleft())
+
+    # ---- rest --------------------------------------------------------------------------------
+
+    def consider(self) -> None:
+        """Look, in the loop's next turn, whether this run should pause or may rest."""
+        if not self._is_rest_check_due and self.state is RunState.LIVE:
+            self._is_rest_check_due = True
+            asyncio.get_running_loop().call_soon(self._check)
+
+    def _check(self) -> None:
+        self._is_rest_check_due = False
+        if self.state is not RunState.LIVE or self.in_flight or self._commits:
+            return
+        if self._pause_gate is not None:
+            self._start_pause()
+        elif self._parks and self._is_long() and self.task is not None:
+            if is_quiet(self.task, {park.task for park in self._parks}):
+                self._start_rest()
+            else:
+                asyncio.get_running_loop().call_later(_BUSY_RECHECK_SECONDS, self.consider)
+
+    def _is_long(self) -> bool:
+        if any(park.future.done() for park in self._parks):
+            return False
+        linger_ms = self.services.linger_ms
+        wake_ms = min(park.due_ms for park in self._parks)
+        return linger_ms is not None and wake_ms - self.now_ms() > linger_ms
+
+    def _start_rest(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.state = RunState.RESTING
+        self._settled = loop.create_future()
+        facts = (*self.take_lazy(), Fact(FactKind.WAITING, self.now_ms()))
+        command = Hibernate(
+            lease=self.lease,
+            facts=facts,
+            wake_ms=min(park.due_ms for park in self._parks),
+            event_types=tuple({p.event_type for p in self._parks if p.event_type is not None}),
+            events_seen=self.events_seen,
+        )
+        self._then(self.services.journal.submit(command), self._end_rest)
+
+    def _end_rest(self, outcome: Outcome) -> None:
+        if self.state is not RunState.RESTING:
+            return
+        if outcome is Outcome.APPLIED:
+            self.state = RunState.RESTED
+            for park in self._parks:
+                if park.timer is not None:
+                    park.timer.cancel()
+            self._leave(Exit.RESTED)
+        elif outcome is Outcome.STAY:
+            self.state = RunState.LIVE
+            self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
+            self._wake_parks()
+        else:
+            self.drop()
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    def wake_in_place(self, claim: Claim, events: Iterable[PendingEvent]) -> None:
+        """Go on where the run rests: this worker holds it again, and nobody did in between."""
+        self.instance = claim.instance
+        self.lease = claim.lease
+        self.state = RunState.LIVE
+        self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
+        self.store_mail(events)
+        self._wake_parks()
+        self.consider()
+
+    # ---- pause -------------------------------------------------------------------------------
+
+    def request_pause(self) -> None:
+        """Start nothing new; once nothing is in flight, pause."""
+        if self._pause_gate is None and self.state is not RunState.OVER:
+            self._pause_gate = asyncio.get_running_loop().create_future()
+            self.consider()
+
+    def close_gate(self) -> None:
+        """Start nothing new from now on: the process is about to stop."""
+        self.is_closing = True
+        if self._pause_gate is None:
+            self._pause_gate = asyncio.get_running_loop().create_future()
+
+    def cancel_pause(self) -> None:
+        """Go on after all."""
+        gate, self._pause_gate = self._pause_gate, None
+        if gate is not None and not gate.done():
+            gate.set_result(None)
+            self._wake_parks()
+            self.consider()
+
+    @property
+    def is_pausing(self) -> bool:
+        """Claim that a pause was asked for and has not been reached."""
+        return self._pause_gate is not None
+
+    async def pass_gate(self) -> None:
+        """Hold a step back while a pause is coming."""
+        while self._pause_gate is not None:
+            self.consider()
+            await asyncio.shield(self._pause_gate)
+        if self.state is not RunState.LIVE:
+            await self.settle()
+
+    def _start_pause(self) -> None:
+        if self._is_entering_pause or self.is_closing:
+            return
+        self._is_entering_pause = True
+        self.flush_lazy()  # on its own: the pause may be refused, and these may not be lost then
+        facts = (Fact(FactKind.PAUSED, self.now_ms()),)
+        command = EnterPause(lease=self.lease, facts=facts)
+        self._then(self.services.journal.submit(command), self._end_pause)
+
+    def _end_pause(self, outcome: Outcome) -> None:
+        self._is_entering_pause = False
+        if self.state is not RunState.LIVE:
+            return
+        if outcome is Outcome.APPLIED:
+            self._leave(Exit.PAUSED)
+        elif outcome is Outcome.STAY:
+            self.cancel_pause()
+        else:
+            self.drop()
+
+    def _then(self, write: Awaitable[Outcome], act: Callable[[Outcome], None]) -> None:
+        """Act on the outcome of a write that nobody awaits."""
+
+        def done(future: asyncio.Future[Outcome]) -> None:
+            if future.cancelled() or future.exception() is not None:
+                self.drop()
+            else:
+                act(future.result())
+
+        asyncio.ensure_future(write).add_done_callback(done)

@@ -1,0 +1,151 @@
+"""The journal: every write goes through it, and all that wait at one moment share one commit.
+
+While the store makes one batch durable, the next one gathers: no timer, no added delay. A lone
+command pays one commit; a thousand runs share one. Commands keep their order.
+
+When the store fails: a lock or a full disk is outlasted for runs (they are only waiting for their
+commit, nothing is lost) and told at once to clients; any other failure is narrowed down to the
+command that causes it by applying the batch one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from stepwell.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
+from stepwell.model.command import Append, ClientCommand, Command, Finish, Outcome
+from stepwell.model.limits import JOURNAL_BATCH_BYTES_MAX, JOURNAL_BATCH_COMMANDS_MAX
+from stepwell.ports.clock import Clock
+from stepwell.ports.store import Store
+from stepwell.ports.wakeups import Wakeups
+
+_LOG = logging.getLogger("stepwell.engine")
+_TRANSIENT = (StoreBusy, StoreFull, StoreReadOnly)
+LAZY_SECONDS = 0.01
+_RETRY_SECONDS_FIRST = 0.1
+_RETRY_SECONDS_MAX = 2.0
+
+
+class _Entry(NamedTuple):
+    command: Command
+    outcome: asyncio.Future[Outcome]
+    is_patient: bool
+
+
+class Journal:
+    """Hands commands to the store in batches and each caller its own outcome."""
+
+    def __init__(self, store: Store, clock: Clock, changes: Wakeups) -> None:
+        self._changes = changes
+        self._store = store
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Entry] = deque()
+        self._drain_task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._reminders: dict[Callable[[], None], None] = {}
+
+    def submit(self, command: Command, *, is_patient: bool = True) -> asyncio.Future[Outcome]:
+        """Queue a command; the future resolves once it is durable or refused.
+
+        Args:
+            command: the write.
+            is_patient: outlast a locked or full database; else raise `StoreError` at once.
+        """
+        outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting.append(_Entry(command, outcome, is_patient))
+        if self._drain_task is None:
+            self._drain_task = self._loop.create_task(self._drain())
+        return outcome
+
+    def remind(self, flush: Callable[[], None]) -> None:
+        """Call `flush` after some milliseconds: a run's lazy facts should not stay unwritten long."""
+        if not self._reminders:
+            self._loop.call_later(LAZY_SECONDS, self._remind)
+        self._reminders[flush] = None
+
+    def _remind(self) -> None:
+        reminders, self._reminders = self._reminders, {}
+        for flush in reminders:
+            flush()
+
+    async def close(self) -> None:
+        """Wait until everything that was submitted is durable or has failed."""
+        self._is_closing = True
+        while self._drain_task is not None:
+            await asyncio.wait([self._drain_task])
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._apply(self._take())
+        finally:
+            self._drain_task = None
+
+    def _take(self) -> list[_Entry]:
+        waiting = self._waiting
+        batch: list[_Entry] = []
+        room = JOURNAL_BATCH_BYTES_MAX
+        while waiting and len(batch) < JOURNAL_BATCH_COMMANDS_MAX and room > 0:
+            entry = waiting.popleft()
+            batch.append(entry)
+            room -= _size(entry.command)
+        return batch
+
+    async def _apply(self, batch: list[_Entry]) -> None:
+        pause = _RETRY_SECONDS_FIRST
+        while batch:
+            try:
+                outcomes = await self._store.apply([e.command for e in batch], self._clock.now_ms())
+            except _TRANSIENT as error:
+                batch = self._outlast(batch, error)
+                if batch:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _RETRY_SECONDS_MAX)
+            except Exception as error:  # noqa: BLE001  (whatever it is belongs to one of the callers)
+                await self._narrow_down(batch, error)
+                return
+            else:
+                self._resolve(batch, outcomes)
+                return
+
+    def _resolve(self, batch: Sequence[_Entry], outcomes: Sequence[Outcome]) -> None:
+        publish = self._changes.publish
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if not entry.outcome.done():  # its caller may have been cancelled meanwhile
+                entry.outcome.set_result(outcome)
+            command = entry.command
+            publish(command.ref if isinstance(command, ClientCommand) else command.lease.key)
+
+    def _outlast(self, batch: list[_Entry], error: StoreError) -> list[_Entry]:
+        """Tell the impatient ones; give those who go on waiting."""
+        patient = [] if self._is_closing else [entry for entry in batch if entry.is_patient]
+        keep = set(map(id, patient))
+        for entry in batch:
+            if id(entry) not in keep:
+                _fail(entry, error)
+        if patient:
+            _LOG.warning("%d writes wait for the database: %s", len(patient), error)
+        return patient
+
+    async def _narrow_down(self, batch: list[_Entry], error: Exception) -> None:
+        if len(batch) == 1:
+            _fail(batch[0], error)
+            return
+        for entry in batch:
+            await self._apply([entry])
+
+
+def _size(command: Command) -> int:
+    if isinstance(command, (Append, Finish)):
+        return sum(len(fact.payload) for fact in command.facts if fact.payload is not None) + 64
+    return 256
+
+
+def _fail(entry: _Entry, error: Exception) -> None:
+    if not entry.outcome.done():
+        entry.outcome.set_exception(error)

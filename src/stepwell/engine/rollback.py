@@ -1,0 +1,198 @@
+"""The rollback phase: undo what started, newest first, then end the instance.
+
+Order and eligibility come from history: every `do` that declared a rollback and has started, whether
+it succeeded, failed or was interrupted, and whose rollback is not finished, in descending order of
+start. It stops at the first handler that finally fails. The instance's error stays the one that
+triggered the rollback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from stepwell.authoring.call import DoCall, RollbackInput
+from stepwell.core import payload
+from stepwell.core.events import detail_text, read_detail
+from stepwell.core.replay import Progress, StepRecord, rollback_key
+from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
+from stepwell.engine.callbacks import Callback
+from stepwell.engine.facts import error_detail, error_of
+from stepwell.engine.hold import Hold
+from stepwell.engine.steps import RollbackPlan, Steps
+from stepwell.errors import RollbackMissing, RunDropped, Terminated
+from stepwell.model.command import Outcome as Written
+from stepwell.model.command import SetStatus
+from stepwell.model.instance import InstanceStatus
+from stepwell.model.step import Fact, FactKind, StepKey, StepKind
+
+
+class RollbackPhase:
+    """Ends an instance that failed, or is to be terminated with rollback."""
+
+    def __init__(self, hold: Hold, steps: Steps) -> None:
+        self._hold = hold
+        self._steps = steps
+        self._error: Exception = Terminated()
+        self._completed = 0
+
+    async def after_failure(self, error: BaseException) -> None:
+        """Roll back after `run` raised, then end as errored."""
+        detail = read_detail(error_detail(error))["error"]
+        await self._stop_siblings()
+        self._error = error if isinstance(error, Exception) else error_of(error_detail(error))
+        await self._run(InstanceStatus.ERRORED, detail, is_begun=False)
+
+    async def resume(self) -> None:
+        """Go on with a rollback that an operator asked for, or that a crash interrupted."""
+        begun = self._steps.history.rollback_detail
+        if begun is None:
+            error = Terminated("the instance was terminated")
+            detail = read_detail(error_detail(error))["error"]
+            self._error = error
+            await self._run(InstanceStatus.TERMINATED, detail, is_begun=False)
+        else:
+            parts = read_detail(begun)
+            self._error = error_of(begun)
+            final = InstanceStatus(str(parts.get("final", "errored")))
+            await self._run(final, parts.get("error"), is_begun=True)
+
+    async def _stop_siblings(self) -> None:
+        """Cancel attempts still in flight: nothing goes on once undoing begins."""
+        current = asyncio.current_task()
+        others = [task for task in self._hold.in_flight if task is not current]
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others)
+
+    async def _run(self, final: InstanceStatus, error: Any, *, is_begun: bool) -> None:
+        self._steps.is_rolling_back = True
+        self._steps.is_stub = False
+        eligible = self._eligible()
+        if not eligible and not is_begun:
+            await self._finish(final, error, ())
+            return
+        total = len(eligible) + self._completed
+        if not is_begun:
+            await self._begin(final, error, total)
+        for key, _ in eligible:
+            try:
+                await self._roll_back(key)
+            except RunDropped:
+                raise
+            except Exception as failure:  # noqa: BLE001  (recorded as the rollback's outcome)
+                await self._end(final, error, total, failure)
+                return
+            self._completed += 1
+        await self._end(final, error, total, None)
+
+    def _eligible(self) -> list[tuple[StepKey, int]]:
+        """Give keys of steps to roll back, newest start first; count those that are done."""
+        found = {p.key: p.ordinal for p in self._steps.plans.values() if p.has_started}
+        records = self._steps.history.records
+        for key, record in records.items():
+            if key.kind is StepKind.DO and read_detail(record.start_detail).get("rollback"):
+                found.setdefault(key, record.ordinal)
+        open_: list[tuple[StepKey, int]] = []
+        for key, ordinal in sorted(found.items(), key=lambda item: -item[1]):
+            record_ = records.get(rollback_key(key))
+            if record_ is not None and record_.progress is Progress.DONE:
+                self._completed += 1
+            else:
+                open_.append((key, ordinal))
+        return open_
+
+    async def _begin(self, final: InstanceStatus, error: Any, total: int) -> None:
+        detail = detail_text(error=error, total=total, final=str(final))
+        fact = Fact(FactKind.ROLLBACK_STARTED, self._hold.now_ms(), detail=detail)
+        await self._hold.settle()
+        facts = (*self._hold.take_lazy(), fact)
+        command = SetStatus(
+            lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts
+        )
+        if await self._hold.services.journal.submit(command) is not Written.APPLIED:
+            raise RunDropped
+
+    async def _roll_back(self, key: StepKey) -> None:
+        plan = self._steps.plans.get(key)
+        record = self._steps.history.records.get(rollback_key(key))
+        if record is not None and record.progress is Progress.FAILED:
+            raise error_of(record.end_detail)
+        ordinal = self._steps.history.next_ordinal() if record is None else record.ordinal
+        if plan is None:
+            await self._report_missing(key, ordinal)
+        else:
+            await self._attempt(plan, ordinal, record)
+
+    async def _attempt(self, plan: RollbackPlan, ordinal: int, record: StepRecord | None) -> None:
+        handler = _Handler(self._hold, plan, self._error)
+        job = Job(
+            key=rollback_key(plan.key),
+            ordinal=ordinal,
+            config=plan.config.config,
+            delay=plan.config.delay,
+            flags={},
+            is_careful=True,
+            attempt_once=handler.attempt_once,
+            record=record,
+        )
+        await Attempts(self._hold, job, may_have_started=False).run()
+
+    async def _report_missing(self, key: StepKey, ordinal: int) -> None:
+        error = RollbackMissing(
+            f"step {key.label} started with a rollback, but the code as it is now does not reach "
+            "it any more, so there is no handler to call"
+        )
+        now_ms, detail = self._hold.now_ms(), error_detail(error)
+        missing = Fact(
+            FactKind.STEP_FAILED, now_ms, rollback_key(key), ordinal, attempt=1, detail=detail
+        )
+        await self._hold.commit(missing)
+        raise error
+
+    async def _end(
+        self, final: InstanceStatus, error: Any, total: int, failure: Exception | None
+    ) -> None:
+        kind = FactKind.ROLLBACK_COMPLETED if failure is None else FactKind.ROLLBACK_FAILED
+        detail = detail_text(total=total, completed=self._completed)
+        outcome: dict[str, Any] = {"outcome": "complete" if failure is None else "failed"}
+        if failure is not None:
+            recorded = read_detail(error_detail(failure))["error"]
+            shown = {"name": recorded["name"], "message": recorded["message"]}
+            outcome["rollback_error"] = shown
+        fact = Fact(kind, self._hold.now_ms(), detail=detail)
+        await self._finish(final, error, (fact,), **outcome)
+
+    async def _finish(
+        self, final: InstanceStatus, error: Any, facts: tuple[Fact, ...], **more: Any
+    ) -> None:
+        is_error = final is InstanceStatus.ERRORED
+        kind = FactKind.ERRORED if is_error else FactKind.TERMINATED
+        detail = detail_text(error=error if is_error else None, **more)
+        await self._hold.finish(final, *facts, Fact(kind, self._hold.now_ms(), detail=detail))
+
+
+class _Handler:
+    """The attempts of one rollback handler."""
+
+    def __init__(self, hold: Hold, plan: RollbackPlan, error: Exception) -> None:
+        self._hold = hold
+        self._plan = plan
+        self._error = error
+        self._callback = Callback(DoCall(plan.key.name, plan.handler, context_index=0), hold.services.threads)
+
+    async def attempt_once(self, attempt: int) -> Outcome:
+        """Call the handler; what it returns is not kept."""
+        plan = self._plan
+        if attempt > 1:
+            await self._callback.wait_lingering()
+        seen: Any = RollbackInput(
+            ctx=context_of(plan.key, plan.attempt, plan.forward),
+            error=self._error,
+            output=None if plan.payload is None else payload.decode(plan.payload),
+        )
+        await self._callback.run(
+            seen, f"rollback of {plan.key.label}", plan.config.config.timeout_ms
+        )
+        return Outcome(None, None, {})

@@ -1,0 +1,126 @@
+"""One run: the stages from claim to end, over the `Hold` that it has on its instance.
+
+    start      decode params, make the workflow object, call its `run`
+    steps      `engine.steps` answers each call from history or performs it
+    end        complete, or roll back and fail; one write each
+
+An instance that is rolling back when it is claimed is replayed in stub mode: nothing is executed,
+the code only registers its rollback handlers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from stepwell.authoring.step import WorkflowStep
+from stepwell.authoring.workflow import WorkflowEvent
+from stepwell.core import payload
+from stepwell.core.replay import fold
+from stepwell.engine.hold import Exit, Hold, RunState
+from stepwell.engine.rollback import RollbackPhase
+from stepwell.engine.services import Definition, Services
+from stepwell.engine.steps import Steps
+from stepwell.errors import RunDropped, WorkflowInternalError
+from stepwell.model.instance import InstanceStatus
+from stepwell.model.step import Fact, FactKind
+from stepwell.ports.store import Claim, Memory
+
+_LOG = logging.getLogger("stepwell.engine")
+
+
+class Run:
+    """An instance that this process runs."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        memory: Memory,
+        *,
+        definition: Definition,
+        services: Services,
+        on_exit: Callable[[Run, Exit], None],
+    ) -> None:
+        self.hold = Hold(
+            claim,
+            definition=definition,
+            services=services,
+            on_exit=lambda exit_: on_exit(self, exit_),
+        )
+        self.hold.store_mail(memory.events)
+        self.history = fold(memory.facts)
+        self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
+        self.hold.stored_bytes = sum(len(f.payload) for f in memory.facts if f.payload)
+        self._services = services
+        self._definition = definition
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to run; the task ends when the run does."""
+        loop = asyncio.get_running_loop()
+        ref = self.hold.instance.ref
+        task = self.hold.task = loop.create_task(self._main(), name=f"stepwell {ref}")
+        kind = FactKind.RUNNING if self.history.is_started else FactKind.STARTED
+        self.hold.add_lazy(kind, Fact(kind, self.hold.now_ms()))
+        return task
+
+    async def _main(self) -> None:
+        try:
+            if self.hold.instance.status is InstanceStatus.ROLLING_BACK:
+                await self._resume_rollback()
+            else:
+                await self._live()
+        except RunDropped:
+            self.hold.drop()
+        except asyncio.CancelledError:
+            self.hold.drop()
+
+    async def _live(self) -> None:
+        try:
+            output = await self._call_run()
+            text = payload.encode(
+                output,
+                bytes_max=self._services.limits.result_bytes_max,
+                what=f"the output of workflow {self._definition.name!r}",
+            )
+        except asyncio.CancelledError:
+            if self.hold.state is not RunState.LIVE:
+                raise
+            await self._fail(WorkflowInternalError("run() was cancelled from inside"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (it becomes the instance's error)
+            await self._fail(error)
+        else:
+            await self.hold.finish(
+                InstanceStatus.COMPLETE, Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text)
+            )
+
+    async def _call_run(self) -> Any:
+        params = self._definition.validate(payload.decode(self.history.params))
+        event: WorkflowEvent[Any] = WorkflowEvent(
+            payload=params,
+            timestamp=datetime.fromtimestamp(self.hold.instance.created_ms / 1000, UTC),
+            instance_id=self.hold.instance.id,
+            workflow_name=self._definition.name,
+        )
+        workflow = self._definition.entrypoint(None, self._services.env)
+        output: Any = workflow.run(event, WorkflowStep(self.steps))
+        return await output if inspect.isawaitable(output) else output
+
+    async def _fail(self, error: BaseException) -> None:
+        _LOG.info("%s failed: %r", self.hold.instance.ref, error, exc_info=error)
+        await RollbackPhase(self.hold, self.steps).after_failure(error)
+
+    async def _resume_rollback(self) -> None:
+        """Replay without executing anything, only to learn the handlers; then roll back."""
+        self.steps.is_stub = True
+        try:
+            await self._call_run()
+        except asyncio.CancelledError:
+            if self.hold.state is not RunState.LIVE:
+                raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (it merely ends this replay)
+            _LOG.debug("replay of %s for its rollback ended with %r", self.hold.instance.ref, error)
+        await RollbackPhase(self.hold, self.steps).resume()

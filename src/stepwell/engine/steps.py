@@ -1,0 +1,373 @@
+"""The engine's side of `step`: answer from history, or perform and record.
+
+Each call has a key: kind + name + how-manieth call of that name in this run. A finished record of
+that key is the answer; there is no other comparison with the past, so reordering steps of
+different names is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from stepwell.authoring.call import (
+    DoCall,
+    Duration,
+    ReceivedEvent,
+    RollbackHandler,
+    StepContext,
+)
+from stepwell.core import payload
+from stepwell.core.config import ResolvedConfig, config_from_detail, resolve_config
+from stepwell.core.events import detail_text, read_detail
+from stepwell.core.names import check_event_type, check_step_name
+from stepwell.core.replay import History, Progress, StepRecord
+from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
+from stepwell.engine.callbacks import Callback, timed_out
+from stepwell.engine.facts import error_detail, error_of
+from stepwell.engine.hold import Hold, RunState
+from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
+from stepwell.errors import RunDropped, WorkflowFatalError, WorkflowTimeoutError
+from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
+from stepwell.model.event import PendingEvent
+from stepwell.model.step import Fact, FactKind, StepConfig, StepKey, StepKind
+
+_LOG = logging.getLogger("stepwell.engine")
+_DO, _SLEEP, _WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
+_SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+@dataclass(slots=True)
+class RollbackPlan:
+    """A started step that declared a rollback: what to call, and what to tell it."""
+
+    key: StepKey
+    handler: RollbackHandler
+    config: ResolvedConfig
+    forward: StepConfig
+    ordinal: int = 0
+    attempt: int = 1
+    payload: str | None = None
+    has_started: bool = False
+
+
+class Steps:
+    """Implements `StepDriver` for one run."""
+
+    def __init__(self, hold: Hold, history: History, *, was_crashed: bool) -> None:
+        self._hold = hold
+        self.history = history
+        self._was_crashed = was_crashed
+        self._counts: dict[tuple[StepKind, str], int] = {}
+        self._do_calls = 0
+        self.is_stub = False
+        self.is_rolling_back = False
+        self.plans: dict[StepKey, RollbackPlan] = {}
+
+    # ---- do ----------------------------------------------------------------------------------
+
+    async def do(self, call: DoCall) -> Any:
+        """Run or replay a step."""
+        key = self._key(_DO, call.name)
+        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+            await self._refuse_or_settle(key)
+        self._do_calls += 1
+        if self._do_calls > self._hold.definition.steps_max:
+            raise WorkflowFatalError(
+                f"step {key.label} is one more than the {self._hold.definition.steps_max} steps "
+                "that this workflow may run; raise limits.steps, or split the work"
+            )
+        record = self.history.records.get(key)
+        plan = self._plan(call, key, record) if call.rollback is not None else None
+        if record is not None and record.progress is not Progress.OPEN:
+            return self._answer(key, record)
+        if self.is_stub:
+            return None
+        return await self._perform(call, key, record, plan)
+
+    def _key(self, kind: StepKind, name: str) -> StepKey:
+        counter = (kind, name)
+        try:
+            count = self._counts.get(counter, 0) + 1
+        except TypeError:
+            count = 0  # not even hashable; the check below says what it must be
+        if count <= 1:
+            check_step_name(name)
+        self._counts[counter] = count
+        return StepKey(kind, name, count)
+
+    async def _refuse_or_settle(self, key: StepKey) -> None:
+        if self.is_rolling_back:
+            raise WorkflowFatalError(
+                f"step {key.label} was called while the instance rolls back; "
+                "a rollback handler does its work itself, without steps"
+            )
+        await self._hold.settle()
+
+    def _answer(self, key: StepKey, record: StepRecord) -> Any:
+        if record.progress is Progress.FAILED:
+            raise error_of(record.end_detail)
+        if record.payload is not None:
+            return payload.decode(record.payload)
+        stream = read_detail(record.end_detail).get("stream")
+        if stream is None:
+            return None
+        return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
+
+    async def _perform(
+        self, call: DoCall, key: StepKey, record: StepRecord | None, plan: RollbackPlan | None
+    ) -> Any:
+        resolved = resolve_config(call.config, call.options, self._hold.services.limits)
+        config, delay = resolved.config, resolved.delay
+        if record is not None and record.start_detail is not None:
+            config = config_from_detail(read_detail(record.start_detail).get("config"))
+        ordinal = record.ordinal if record is not None else self.history.next_ordinal()
+        flags: dict[str, Any] = {}
+        if plan is not None:
+            flags["rollback"] = True
+            plan.ordinal, plan.has_started = ordinal, True
+        if config.is_sensitive:
+            flags["sensitive"] = True
+        forward = _Forward(self._hold, key, ordinal, config, call, plan)
+        job = Job(
+            key=key,
+            ordinal=ordinal,
+            config=config,
+            delay=delay,
+            flags=flags,
+            is_careful=plan is not None or self._was_crashed,
+            attempt_once=forward.attempt_once,
+            record=record,
+        )
+        may_have_started = self._was_crashed and not self._hold.has_committed and plan is None
+        try:
+            return await Attempts(self._hold, job, may_have_started=may_have_started).run()
+        finally:
+            forward.forget()
+
+    def _plan(self, call: DoCall, key: StepKey, record: StepRecord | None) -> RollbackPlan:
+        handler = call.rollback
+        if not callable(handler):
+            raise WorkflowFatalError(
+                f"the rollback of step {key.label} is {type(handler).__name__}; give a callable"
+            )
+        limits = self._hold.services.limits
+        plan = RollbackPlan(
+            key,
+            handler,
+            resolve_config(call.rollback_config, None, limits),
+            resolve_config(call.config, call.options, limits).config,
+        )
+        if record is not None:
+            plan.ordinal = record.ordinal
+            plan.attempt = max(record.attempts, 1)
+            plan.payload = record.payload
+            plan.has_started = True
+        self.plans[key] = plan
+        return plan
+
+    # ---- sleep -------------------------------------------------------------------------------
+
+    async def sleep(self, name: str, duration: Duration) -> None:
+        """Sleep; the due time is fixed when it is first reached."""
+        key = self._key(_SLEEP, name)
+        duration_ms = _duration(duration, f"the duration of sleep {name!r}")
+        if duration_ms > self._hold.services.limits.sleep_ms_max:
+            raise WorkflowFatalError(
+                f"sleep {name!r} would take {format_duration(duration_ms)}; the maximum is "
+                f"{format_duration(self._hold.services.limits.sleep_ms_max)}"
+            )
+        record = self.history.records.get(key)
+        await self._sleep(key, record, self._hold.now_ms() + duration_ms)
+
+    async def sleep_until(self, name: str, when: datetime | float | str) -> None:
+        """Sleep until a point in time."""
+        key = self._key(_SLEEP, name)
+        record = self.history.records.get(key)
+        due_ms = _epoch_ms(when, name)
+        if record is None and not self.is_stub and due_ms < self._hold.now_ms():
+            raise ValueError(
+                f"sleep_until({name!r}) got a time that is already past: {when!r}; "
+                "compare with the time in a step first"
+            )
+        await self._sleep(key, record, due_ms)
+
+    async def _sleep(self, key: StepKey, record: StepRecord | None, due_ms: int) -> None:
+        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+            await self._refuse_or_settle(key)
+        if self.is_stub or (record is not None and record.progress is Progress.DONE):
+            return
+        await self._hold.pass_gate()
+        if record is None:
+            ordinal, now_ms = self.history.next_ordinal(), self._hold.now_ms()
+            detail = detail_text(duration_ms=due_ms - now_ms)
+            start = Fact(FactKind.SLEEP_STARTED, now_ms, key, ordinal, due_ms=due_ms, detail=detail)
+            self._hold.add_lazy(key, start)
+        else:
+            ordinal, due_ms = record.ordinal, record.due_ms or due_ms
+        await self._hold.park(key, due_ms)
+        end = Fact(FactKind.SLEEP_COMPLETED, self._hold.now_ms(), key, ordinal)
+        self._hold.add_lazy((key, "end"), end)
+
+    # ---- wait for event ----------------------------------------------------------------------
+
+    async def wait_for_event(self, name: str, event_type: str, timeout: Duration) -> ReceivedEvent:
+        """Wait for an event; consuming it and recording it is one write."""
+        key = self._key(_WAIT, name)
+        check_event_type(event_type)
+        timeout_ms = self._wait_timeout(name, timeout)
+        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+            await self._refuse_or_settle(key)
+        record = self.history.records.get(key)
+        if record is not None and record.progress is Progress.DONE:
+            stored_type = read_detail(record.end_detail).get("event_type", event_type)
+            return _received(record.payload or "null", record.began_ms or 0, str(stored_type))
+        if record is not None and record.progress is Progress.FAILED:
+            raise error_of(record.end_detail)
+        if self.is_stub:
+            return None  # type: ignore[return-value]  # a stub replay gives nothing, by design
+        await self._hold.pass_gate()
+        now_ms = self._hold.now_ms()
+        if record is None:
+            ordinal, due_ms = self.history.next_ordinal(), now_ms + timeout_ms
+            detail = detail_text(event_type=event_type, timeout_ms=timeout_ms)
+            start = Fact(FactKind.WAIT_STARTED, now_ms, key, ordinal, due_ms=due_ms, detail=detail)
+            self._hold.add_lazy(key, start)
+        else:
+            ordinal, due_ms = record.ordinal, record.due_ms or now_ms
+            if due_ms <= now_ms:  # it ran out while nobody held the instance
+                await self._time_out(key, ordinal, timeout_ms)
+        event = await self._hold.park(key, due_ms, event_type)
+        if event is None:
+            await self._time_out(key, ordinal, timeout_ms)
+            raise AssertionError  # _time_out always raises
+        await self._consume(key, ordinal, event)
+        return _received(event.payload, event.at_ms, event.type)
+
+    def _wait_timeout(self, name: str, timeout: Duration) -> int:
+        limits = self._hold.services.limits
+        timeout_ms = _duration(timeout or "24 hours", f"the timeout of wait_for_event {name!r}")
+        if not limits.wait_ms_min <= timeout_ms <= limits.wait_ms_max:
+            raise WorkflowFatalError(
+                f"the timeout of wait_for_event {name!r} is {format_duration(timeout_ms)}; it must "
+                f"lie between {format_duration(limits.wait_ms_min)} and "
+                f"{format_duration(limits.wait_ms_max)}"
+            )
+        return timeout_ms
+
+    async def _consume(self, key: StepKey, ordinal: int, event: PendingEvent) -> None:
+        fact = Fact(
+            FactKind.WAIT_COMPLETED,
+            self._hold.now_ms(),
+            key,
+            ordinal,
+            began_ms=event.at_ms,
+            payload=event.payload,
+            detail=detail_text(event_type=event.type),
+        )
+        await self._hold.commit(fact, consumed_event=event.id)
+
+    async def _time_out(self, key: StepKey, ordinal: int, timeout_ms: int) -> None:
+        error = WorkflowTimeoutError(
+            f"wait_for_event {key.label} got no event within {format_duration(timeout_ms)}"
+        )
+        now_ms, detail = self._hold.now_ms(), error_detail(error)
+        await self._hold.commit(Fact(FactKind.WAIT_TIMED_OUT, now_ms, key, ordinal, detail=detail))
+        raise error
+
+
+class _Forward:
+    """The attempts of a `do` step's own callable."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        key: StepKey,
+        ordinal: int,
+        config: StepConfig,
+        call: DoCall,
+        plan: RollbackPlan | None,
+    ) -> None:
+        self._hold = hold
+        self._key = key
+        self._ordinal = ordinal
+        self._config = config
+        self._plan = plan
+        self._callback = Callback(call, hold.services.threads)
+
+    async def attempt_once(self, attempt: int) -> Outcome:
+        """Call it once; gives what to store."""
+        if self._plan is not None:
+            self._plan.attempt = attempt
+        if attempt > 1 and not self._config.may_overlap:
+            await self._callback.wait_lingering()
+        context: StepContext | None = None
+        if self._callback.wants_context:
+            context = context_of(self._key, attempt, self._config)
+        value = await self._callback.run(context, self._key.label, self._config.timeout_ms)
+        if type(value) not in _SCALARS and is_stream(value):
+            return await self._drain(value, attempt)
+        text = payload.encode(
+            value,
+            bytes_max=self._hold.services.limits.result_bytes_max,
+            what=f"the result of step {self._key.label}",
+        )
+        if self._plan is not None:
+            self._plan.payload = text
+        # Not the object itself: what user code gets now is what replay would give it.
+        result = value if type(value) in _SCALARS else payload.decode(text)
+        return Outcome(result, text, {})
+
+    async def _drain(self, stream: Any, attempt: int) -> Outcome:
+        writer = StreamWriter(self._hold, self._key, self._ordinal, attempt)
+        timeout_ms = self._config.timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1000) as scope:
+                stored = await writer.drain(stream)
+        except RunDropped:
+            raise
+        except Exception as error:
+            await writer.wipe()
+            if isinstance(error, TimeoutError) and scope.expired():
+                raise timed_out(self._key.label, timeout_ms) from None
+            raise
+        result = replay_stream(self._hold, self._key, attempt, stored["chunks"])
+        return Outcome(result, None, {"stream": stored})
+
+    def forget(self) -> None:
+        """Let go of what only the attempts need."""
+        self._callback = None  # type: ignore[assignment]  # frees user objects held by closures
+
+
+def _duration(value: Duration, what: str) -> int:
+    try:
+        return parse_duration(value, what=what)
+    except InvalidDuration as error:
+        raise WorkflowFatalError(str(error)) from error
+
+
+def _epoch_ms(when: datetime | float | str, name: str) -> int:
+    if isinstance(when, str):
+        try:
+            when = datetime.fromisoformat(when)
+        except ValueError:
+            when = when.strip()
+    if isinstance(when, datetime):
+        aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+    if isinstance(when, (int, float)) and not isinstance(when, bool) and when == when:  # noqa: PLR0124
+        return round(when)
+    raise WorkflowFatalError(
+        f"sleep_until({name!r}) got {when!r}; give a datetime, epoch milliseconds, or ISO 8601 text"
+    )
+
+
+def _received(text: str, at_ms: int, event_type: str) -> ReceivedEvent:
+    return ReceivedEvent(
+        payload=payload.decode(text),
+        timestamp=datetime.fromtimestamp(at_ms / 1000, UTC),
+        type=event_type,
+    )

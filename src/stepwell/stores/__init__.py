@@ -1,0 +1,1 @@
+"""Where instances live: one module or package for each kind of store."""

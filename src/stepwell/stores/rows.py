@@ -1,0 +1,64 @@
+"""Rows of SQL stores to and from model values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from stepwell.model.event import PendingEvent
+from stepwell.model.instance import Instance, InstanceStatus, TriggerSource
+from stepwell.model.step import Fact, FactKind, StepKey, StepKind
+
+Row = Sequence[Any]
+_FACT_KINDS = {int(kind): kind for kind in FactKind}
+_STEP_KINDS = {str(kind): kind for kind in StepKind}
+
+
+def fact_row(key: int, fact: Fact) -> tuple[Any, ...]:
+    """Give a fact as the columns of `facts` after its id."""
+    step = fact.step
+    if step is None:
+        return (
+            key, int(fact.kind), fact.at_ms, None, None, None, fact.ordinal, fact.attempt,
+            fact.began_ms, fact.due_ms, fact.payload, fact.detail,
+        )  # fmt: skip
+    return (
+        key, int(fact.kind), fact.at_ms, step[0], step[1], step[2], fact.ordinal, fact.attempt,
+        fact.began_ms, fact.due_ms, fact.payload, fact.detail,
+    )  # fmt: skip
+
+
+def read_facts(rows: Iterable[Row]) -> list[Fact]:
+    """Give facts from rows of (key, id, kind, at_ms, step_kind, …)."""
+    facts, kinds, steps = [], _FACT_KINDS, _STEP_KINDS
+    for _, id_, kind, at, step, name, count, ordinal, attempt, began, due, payload, detail in rows:
+        key = None if step is None else StepKey(steps[step], name, count)
+        facts.append(
+            Fact(kinds[kind], at, key, ordinal, attempt, began, due, payload, detail, id_)
+        )
+    return facts
+
+
+def read_event(row: Row) -> PendingEvent:
+    """Give a pending event from a row of (key, id, type, payload, at_ms)."""
+    return PendingEvent(id=row[1], type=row[2], payload=row[3], at_ms=row[4])
+
+
+def read_instance(row: Row) -> Instance:
+    """Give an instance from a row of its columns in the order of `Instance`'s fields."""
+    return Instance(
+        key=row[0],
+        workflow=row[1],
+        id=row[2],
+        status=InstanceStatus(row[3]),
+        trigger=TriggerSource(row[4]),
+        owner=row[5],
+        epoch=row[6],
+        ready_ms=row[7],
+        paused_ms=row[8],
+        crashes=row[9],
+        created_ms=row[10],
+        modified_ms=row[11],
+        started_ms=row[12],
+        ended_ms=row[13],
+    )

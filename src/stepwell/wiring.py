@@ -1,0 +1,179 @@
+"""The one place that names a backend: from a URL and settings to a working Stepwell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stepwell.client.client import Stepwell
+from stepwell.client.handles import Desk
+from stepwell.client.registry import Overrides, WorkflowClasses, define
+from stepwell.engine.journal import Journal
+from stepwell.engine.local_wakeups import LocalWakeups
+from stepwell.engine.services import Services
+from stepwell.engine.system_clock import SystemClock
+from stepwell.engine.watch import watch_changes
+from stepwell.engine.watchdog import Watchdog
+from stepwell.errors import InvalidRequest
+from stepwell.model.limits import Limits
+from stepwell.ports.clock import Clock
+from stepwell.ports.store import Store
+from stepwell.stores.memory import MemoryStore
+from stepwell.stores.sqlite.store import SQLiteStore
+from stepwell.worker.loop import Worker
+from stepwell.worker.settings import WorkerSettings
+
+_WATCH_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of `open`; see there."""
+
+    worker: bool = True
+    synchronous: str = "full"
+    busy_timeout_seconds: float = 5.0
+    lease_seconds: float = 10.0
+    max_running: int = 1000
+    max_warm: int = 1000
+    max_threads: int = 32
+    grace_seconds: float = 10.0
+    linger_seconds: float | None = 1.0
+    blocking_seconds: float | None = 1.0
+    maxima: Limits = Limits()
+    clock: Clock | None = None
+    store: Store | None = None
+
+
+@asynccontextmanager
+async def open(  # noqa: A001  (it is called stepwell.open)
+    url: str,
+    *,
+    workflows: WorkflowClasses = (),
+    env: Any = None,
+    limits: Overrides | None = None,
+    retention: Overrides | None = None,
+    **settings: Any,
+) -> AsyncIterator[Stepwell]:
+    """Open a database of workflows, and by default run them in this event loop.
+
+    Args:
+        url: `sqlite:///path/to/file.db`, or `sqlite://:memory:` for one that dies with the process.
+        workflows: classes, or a mapping name → class.
+        env: what workflows get as `self.env`.
+        limits: per workflow name, e.g. `{"billing": {"steps": 100}}`.
+        retention: per workflow name, `{"success_retention": …, "error_retention": …}`.
+        **settings: see `Settings`: worker (False: only talk to the database), lease_seconds,
+            max_running, max_warm (0: drop a run at every park), max_threads (for sync steps),
+            synchronous ("full": a committed step survives power loss; "normal": only a crash of
+            the process; "off"), busy_timeout_seconds, grace_seconds, linger_seconds (a park that
+            ends within it stays claimed; 0: every park hibernates, None: none does),
+            blocking_seconds (a warning names code that blocks the event loop for longer;
+            None: off), maxima (a `Limits`), clock and store (for tests).
+
+    Raises:
+        InvalidRequest: the URL, a workflow or a setting is wrong.
+        StoreError: the database cannot be used.
+    """
+    chosen = _read_settings(settings)
+    definitions = define(
+        workflows, limits=chosen.maxima, steps=limits or {}, retention=retention or {}
+    )
+    clock = chosen.clock or SystemClock()
+    store = chosen.store or _store_for(url, chosen)
+    async with AsyncExitStack() as stack:
+        await store.open()
+        stack.push_async_callback(store.close)
+        pokes, changes = LocalWakeups(), LocalWakeups()
+        journal = Journal(store, clock, changes)
+        stack.push_async_callback(journal.close)
+        desk = Desk(
+            store=store,
+            journal=journal,
+            clock=clock,
+            limits=chosen.maxima,
+            pokes=pokes,
+            changes=changes,
+            definitions=definitions,
+        )
+        heard: list[Callable[[], None]] = [lambda: changes.publish(None)]
+        if chosen.worker and definitions:
+            threads = ThreadPoolExecutor(chosen.max_threads, thread_name_prefix="stepwell-step")
+            stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+            services = Services(
+                store=store,
+                journal=journal,
+                clock=clock,
+                limits=chosen.maxima,
+                threads=threads,
+                env=env,
+                linger_ms=_linger_ms(chosen.linger_seconds),
+            )
+            worker = Worker(services, definitions, settings=_worker_settings(chosen), pokes=pokes)
+            heard.append(worker.on_outside_change)
+            if chosen.blocking_seconds is not None:
+                watchdog = Watchdog(chosen.blocking_seconds)
+                watchdog.start()
+                stack.callback(watchdog.stop)
+            await worker.start()
+            stack.push_async_callback(worker.stop)
+        await _watch(stack, store, heard)
+        yield Stepwell(desk)
+
+
+async def _watch(
+    stack: AsyncExitStack, store: Store, listeners: list[Callable[[], None]]
+) -> None:
+    task = asyncio.get_running_loop().create_task(watch_changes(store, _WATCH_SECONDS, listeners))
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+
+
+def _read_settings(given: Mapping[str, Any]) -> Settings:
+    try:
+        return replace(Settings(), **given)
+    except TypeError:
+        known = set(Settings.__dataclass_fields__)
+        unknown = ", ".join(sorted(set(given) - known))
+        raise InvalidRequest(
+            f"stepwell.open has no option {unknown}; there are {', '.join(sorted(known))}"
+        ) from None
+
+
+def _store_for(url: str, settings: Settings) -> Store:
+    if url in {"sqlite://:memory:", "sqlite:///:memory:", "memory://"}:
+        return MemoryStore()
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        return SQLiteStore(
+            Path(url.removeprefix("sqlite:///")),
+            synchronous=settings.synchronous,
+            busy_timeout_seconds=settings.busy_timeout_seconds,
+        )
+    raise InvalidRequest(
+        f"{url!r} is no database that Stepwell can open; use sqlite:///relative/path.db, "
+        "sqlite:////absolute/path.db or sqlite://:memory:"
+    )
+
+
+def _worker_settings(settings: Settings) -> WorkerSettings:
+    return WorkerSettings(
+        lease_seconds=settings.lease_seconds,
+        max_running=settings.max_running,
+        max_warm=settings.max_warm,
+        grace_seconds=settings.grace_seconds,
+    )
+
+
+def _linger_ms(seconds: float | None) -> int | None:
+    if seconds is None:
+        return None
+    return round(seconds * 1000) if seconds > 0 else -1

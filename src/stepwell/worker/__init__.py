@@ -1,0 +1,1 @@
+"""Many runs in one process: claiming, leases, timers, hints, clearing up."""

@@ -1,0 +1,92 @@
+"""One lease per worker: a row that it renews, and the reaper that frees what dead ones held."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import uuid
+from collections.abc import Callable
+
+from stepwell.engine.services import Services
+from stepwell.errors import StoreError
+from stepwell.model.limits import PURGE_BATCH_MAX, REAP_BATCH_MAX
+from stepwell.worker.settings import WorkerSettings
+
+_LOG = logging.getLogger("stepwell.worker")
+_PURGE_EVERY_BEATS = 12
+
+
+class WorkerLease:
+    """Takes, renews and gives up this worker's lease; reaps and purges on the way."""
+
+    def __init__(
+        self,
+        services: Services,
+        settings: WorkerSettings,
+        *,
+        on_lost: Callable[[], None],
+        on_freed: Callable[[], None],
+    ) -> None:
+        self._store = services.store
+        self._clock = services.clock
+        self._lease_ms = round(settings.lease_seconds * 1000)
+        self._on_lost = on_lost
+        self._on_freed = on_freed
+        self._expires_ms = 0
+        self.worker = _new_name()
+
+    async def take(self) -> None:
+        """Take a lease under a new name."""
+        self.worker = _new_name()
+        await self._beat()
+
+    async def keep(self) -> None:
+        """Renew the lease for ever, free what lapsed leases held, delete what is past retention."""
+        beats = 0
+        while True:
+            await asyncio.sleep(self._lease_ms / 3000 * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
+            try:
+                if not await self._beat():
+                    await self._lose("it had lapsed")
+                await self._reap()
+                if beats % _PURGE_EVERY_BEATS == 0:
+                    now_ms = self._clock.now_ms()
+                    await self._store.purge(now_ms=now_ms, limit=PURGE_BATCH_MAX)
+            except StoreError as error:
+                _LOG.warning("the lease of worker %s is not renewed: %s", self.worker, error)
+                if self._clock.now_ms() > self._expires_ms:
+                    await self._lose("the database could not be reached in time")
+            beats += 1
+
+    async def give_up(self) -> None:
+        """Remove the lease; what is still held is handed back."""
+        await self._store.retire(worker=self.worker, now_ms=self._clock.now_ms())
+
+    async def _beat(self) -> bool:
+        now_ms = self._clock.now_ms()
+        expires_ms = now_ms + self._lease_ms
+        is_kept = await self._store.beat(worker=self.worker, expires_ms=expires_ms, now_ms=now_ms)
+        if is_kept:
+            self._expires_ms = expires_ms
+        return is_kept
+
+    async def _lose(self, why: str) -> None:
+        _LOG.warning("worker %s lost its lease (%s); its runs go on elsewhere", self.worker, why)
+        self._on_lost()
+        try:
+            await self.take()
+        except StoreError as error:
+            _LOG.warning("no new lease yet: %s", error)
+
+    async def _reap(self) -> None:
+        freed = await self._store.reap(now_ms=self._clock.now_ms(), limit=REAP_BATCH_MAX)
+        if freed:
+            _LOG.warning("freed %d instances of workers that stopped without a word", freed)
+            self._on_freed()
+
+
+def _new_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
