@@ -19,3 +19,11 @@ def fast(limit: int, **more: Any) -> dict[str, Any]:
 async def types_of(instance: WorkflowInstance) -> list[str]:
     """Give the types of an instance's event log."""
     return [event.type for event in await instance.events()]
+
+
+async def until(instance: WorkflowInstance, event_type: str) -> None:
+    """Wait until the log has an event of this type."""
+    async for event in instance.subscribe():
+        if event.type == event_type:
+            return
+    raise AssertionError(f"{instance} ended without {event_type}")

@@ -9,7 +9,7 @@ import pytest
 
 import stepwell
 from stepwell import NonRetryableError, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
-from tests.engine.support import Open, fast, types_of
+from tests.engine.support import Open, fast, types_of, until
 
 
 class TwoSteps(WorkflowEntrypoint[Any, Any]):
@@ -104,7 +104,7 @@ async def test_s104_event_reaches_the_wait(open_well: Open) -> None:
     """An event sent to a waiting instance gives its payload and type to the wait."""
     async with open_well([Waits]) as well:
         instance = await well.workflow(Waits).create()
-        await _until(instance, "waiting")
+        await until(instance, "wait_started")
         await instance.send_event(type="approved", payload=[1, 2])
 
         assert {"got": [1, 2], "type": "approved"} == await instance.result(10)
@@ -137,9 +137,3 @@ async def test_parallel_steps(open_well: Open) -> None:
 
     async with open_well([Fans]) as well:
         assert [[0, 1, 2, 3, 4], 5] == await (await well.workflow(Fans).create()).result(10)
-
-
-async def _until(instance: Any, word: str) -> None:
-    async for _ in instance.subscribe():
-        if (await instance.status()).status == word:
-            return

@@ -81,6 +81,11 @@ def params_adapter(declared: Any) -> pydantic.TypeAdapter[Any] | None:
         return pydantic.TypeAdapter(declared)
     except pydantic.errors.PydanticSchemaGenerationError:
         return None
+    except pydantic.errors.PydanticUserError as exc:
+        if exc.code != "typed-dict-version":
+            raise
+        # Before Python 3.12 pydantic cannot look into a TypedDict of `typing`.
+        return pydantic.TypeAdapter(dict[str, Any]) if typing.is_typeddict(declared) else None
 
 
 def validate_params(adapter: pydantic.TypeAdapter[Any] | None, value: Any) -> Any:

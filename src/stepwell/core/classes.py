@@ -7,16 +7,19 @@ very same class, so that what is stored can be read.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import operator
 import sys
 import types
 import typing
-from functools import cached_property
 from typing import Any
 
 ClassRef = str | list[Any]
 
 _UNION = "|"
+_TYPING_UNION = "Union"
+_NONE = "builtins:NoneType"  # which is not there under this name
 _ARGUMENTS_DEPTH_MAX = 10
 
 
@@ -24,29 +27,20 @@ class ClassNotFound(Exception):  # noqa: N818  (internal: becomes part of a clea
     """A class cannot be recorded, or cannot be found again. The message says why."""
 
 
-def reference(cls: Any, depth: int = 0) -> ClassRef:
-    """Name a class, or a type argument, so that `find_class` finds it.
+def reference(cls: type) -> ClassRef:
+    """Name a class so that `find_class` finds it.
 
     Raises:
         ClassNotFound: it cannot be found under its name.
     """
-    if depth > _ARGUMENTS_DEPTH_MAX:
-        raise ClassNotFound("its type arguments are nested too deeply")
-    if cls is None:
-        return "builtins:NoneType"
-    origin, arguments = _generic_parts(cls)
-    if origin is not None:
-        name = _UNION if origin in (typing.Union, types.UnionType) else reference(origin, depth + 1)
-        return [name, *(reference(argument, depth + 1) for argument in arguments)]
-    if not isinstance(cls, type):
-        raise ClassNotFound(f"the type argument {cls!r} is no class")
-    if cls is types.NoneType:
-        return "builtins:NoneType"
-    return _checked_path(cls)
+    named = _named(cls, 0)
+    if isinstance(named, list) and find_class(named) is not cls:
+        raise ClassNotFound(f"{cls.__qualname__} cannot be made again from its type arguments")
+    return named
 
 
 def find_class(ref: object) -> Any:
-    """Find the class that `reference` named.
+    """Find the class, or the type argument, that `reference` named.
 
     Raises:
         ClassNotFound: it is not there (any more).
@@ -57,7 +51,9 @@ def find_class(ref: object) -> Any:
         raise ClassNotFound(f"{ref!r} names no class")
     arguments = tuple(find_class(argument) for argument in ref[1:])
     if ref[0] == _UNION:
-        return typing.Union[arguments]  # noqa: UP007  (built from a tuple)
+        return functools.reduce(operator.or_, arguments)
+    if ref[0] == _TYPING_UNION:
+        return typing.Union[arguments]  # noqa: UP007  (equal to, but not the same as `|`)
     origin = find_class(ref[0])
     try:
         return origin[arguments]
@@ -80,7 +76,8 @@ def own_attributes(value: object) -> dict[str, Any]:
     found.update(
         (name, item)
         for name, item in getattr(value, "__dict__", {}).items()
-        if name != "__orig_class__" and not isinstance(getattr(cls, name, None), cached_property)
+        if name != "__orig_class__"
+        and not isinstance(getattr(cls, name, None), functools.cached_property)
     )
     return found
 
@@ -99,6 +96,22 @@ def bare_instance(cls: type, attributes: dict[str, Any]) -> Any:
         else:
             place[name] = item
     return value
+
+
+def _named(cls: Any, depth: int) -> ClassRef:
+    """Name a class or a type argument."""
+    if depth > _ARGUMENTS_DEPTH_MAX:
+        raise ClassNotFound("its type arguments are nested too deeply")
+    origin, arguments = _generic_parts(cls)
+    if origin is not None:
+        unions = {types.UnionType: _UNION, typing.Union: _TYPING_UNION}
+        name = unions.get(origin) or _named(origin, depth + 1)
+        return [name, *(_named(argument, depth + 1) for argument in arguments)]
+    if cls is None or cls is types.NoneType:
+        return _NONE
+    if not isinstance(cls, type):
+        raise ClassNotFound(f"its type argument {cls!r} is no class")
+    return _checked_path(cls)
 
 
 def _generic_parts(cls: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -123,7 +136,7 @@ def _checked_path(cls: type) -> str:
 
 
 def _look_up(path: str) -> Any:
-    if path == "builtins:NoneType":
+    if path == _NONE:
         return types.NoneType
     module_name, _, qualname = path.partition(":")
     if not module_name or not qualname:

@@ -14,7 +14,12 @@ from typing import Any, Final
 
 from stepwell.core.classes import find_class, own_attributes
 from stepwell.core.packing import Packer
-from stepwell.core.tree import Tree
+from stepwell.core.tree import Tree, to_json
+
+MESSAGE_BYTES_MAX: Final = 14 * 1024
+ATTRIBUTE_BYTES_MAX: Final = 8 * 1024
+_SPARE: Final = 3  # two halves, and room for a few escapes
+_SPARE_UNICODE: Final = 14  # each character may need six bytes
 
 # What these keep neither in `args` nor in `__dict__`.
 _MEMBERS: Final[dict[type[BaseException], tuple[str, ...]]] = {
@@ -29,12 +34,15 @@ _NEVER_RAISED: Final = (StopIteration, StopAsyncIteration)
 def pack_arguments(error: BaseException, packer: Packer) -> list[Tree] | None:
     """Write the arguments that the exception is made again from; None where that cannot be."""
     arguments = _arguments(error)
+    if len(arguments) == 1 and isinstance(arguments[0], str):
+        # An error that is nothing but a long text stays an error of its class, with less text.
+        arguments = (shortened(arguments[0], MESSAGE_BYTES_MAX),)
     packed: list[Tree] | None = packer.attempt(lambda: packer.pack_list(arguments, error))
     return packed
 
 
 def pack_attributes(error: BaseException, packer: Packer) -> dict[str, Tree]:
-    """Write those attributes that can be stored."""
+    """Write those attributes that can be stored, and are not too large beside an error."""
     attributes = own_attributes(error)
     attributes.pop("__notes__", None)
     for kind, names in _MEMBERS.items():
@@ -44,9 +52,25 @@ def pack_attributes(error: BaseException, packer: Packer) -> dict[str, Tree]:
     for name, value in attributes.items():
         work = partial(packer.pack_mapping, {name: value}, error)
         one = packer.attempt(work)
-        if one is not None and name in one:
+        if one is not None and name in one and len(to_json(one)) <= ATTRIBUTE_BYTES_MAX:
             packed.update(one)
     return packed
+
+
+def message_of(error: BaseException) -> str:
+    """Give the text of an exception, or words that stand for it where it cannot be read."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  (__str__ of user code may raise anything)
+        return f"(the text of this {type(error).__name__} cannot be read)"
+
+
+def shortened(text: str, bytes_max: int) -> str:
+    """Take out the middle of a text that would be too long as JSON."""
+    if len(text) <= bytes_max and len(to_json(text)) <= bytes_max:
+        return text
+    half = bytes_max // _SPARE if text.isascii() else bytes_max // _SPARE_UNICODE
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
 
 
 def has_same_attributes(one: BaseException, other: BaseException) -> bool:

@@ -17,10 +17,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from stepwell.core.exceptions import (
+    MESSAGE_BYTES_MAX,
     has_same_attributes,
+    message_of,
     pack_arguments,
     pack_attributes,
     rebuild,
+    shortened,
 )
 from stepwell.core.packing import Packer, Writers
 from stepwell.core.packing_families import pack_by_family
@@ -31,11 +34,12 @@ from stepwell.core.unpacking import text_reader
 from stepwell.errors import NonRetryableError, StepError, WorkflowInternalError
 
 RECORD_BYTES_MAX: Final = 64 * 1024
-TRACEBACK_CHARS_MAX: Final = 16 * 1024
-MESSAGE_CHARS_MAX: Final = 8 * 1024
+TRACEBACK_BYTES_MAX: Final = 16 * 1024
 NOTES_MAX: Final = 20
-NOTE_CHARS_MAX: Final = 1024
+NOTE_BYTES_MAX: Final = 1024
 CHAIN_MAX: Final = 5
+_SHORT_TRACEBACK_BYTES: Final = 2 * 1024
+_SHORT_MESSAGE_CHARS: Final = 100
 _FRAMES_MAX: Final = 50
 
 _Absent = TypeVar("_Absent", str, None)
@@ -74,8 +78,12 @@ class ErrorRecord:
 
 def capture(error: BaseException) -> ErrorRecord:
     """Record an exception. Never fails; the record is no longer than 64 KiB as text."""
-    packer = Packer(WRITERS, RECORD_BYTES_MAX)
-    return _bounded(_record(error, packer, chain=CHAIN_MAX))
+    packer = Packer(_LENIENT_WRITERS, RECORD_BYTES_MAX)
+    try:
+        return _bounded(_record(error, packer, chain=CHAIN_MAX))
+    except Exception:  # noqa: BLE001  (code of the class may raise anything; the error goes on)
+        message = shortened(message_of(error), MESSAGE_BYTES_MAX)
+        return ErrorRecord(name=type(error).__name__, message=message, class_path="")
 
 
 def restore(record: ErrorRecord) -> Exception:
@@ -121,22 +129,7 @@ def to_dict(record: ErrorRecord) -> dict[str, Any]:
 
 def from_dict(detail: object) -> ErrorRecord:
     """Read a record; what is absent or damaged in it is left empty."""
-    if not isinstance(detail, Mapping):
-        return ErrorRecord(name="Error", message="The stored error is damaged.", class_path="")
-    notes = detail.get("notes")
-    return ErrorRecord(
-        name=_text_or(detail.get("name"), "Error"),
-        message=_text_or(detail.get("message"), ""),
-        class_path=_text_or(detail.get("class"), ""),
-        args=to_json(detail["args"]) if isinstance(detail.get("args"), list) else None,
-        state=to_json(detail["state"]) if isinstance(detail.get("state"), dict) else None,
-        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
-        cause=from_dict(detail["cause"]) if detail.get("cause") else None,
-        context=from_dict(detail["context"]) if detail.get("context") else None,
-        is_suppressed=detail.get("suppressed") is True,
-        traceback=_text_or(detail.get("traceback"), ""),
-        is_retryable=detail.get("retryable") is not False,
-    )
+    return _from_dict(detail, CHAIN_MAX)
 
 
 def to_text(record: ErrorRecord) -> str:
@@ -152,11 +145,31 @@ def from_text(text: str) -> ErrorRecord:
         return from_dict(None)
 
 
+def _from_dict(detail: object, chain: int) -> ErrorRecord:
+    if not isinstance(detail, Mapping):
+        return ErrorRecord(name="Error", message="The stored error is damaged.", class_path="")
+    notes = detail.get("notes")
+    cause, context = (detail.get(key) if chain > 0 else None for key in ("cause", "context"))
+    return ErrorRecord(
+        name=_text_or(detail.get("name"), "Error"),
+        message=_text_or(detail.get("message"), ""),
+        class_path=_text_or(detail.get("class"), ""),
+        args=to_json(detail["args"]) if isinstance(detail.get("args"), list) else None,
+        state=to_json(detail["state"]) if isinstance(detail.get("state"), dict) else None,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        cause=_from_dict(cause, chain - 1) if cause else None,
+        context=_from_dict(context, chain - 1) if context else None,
+        is_suppressed=detail.get("suppressed") is True,
+        traceback=_text_or(detail.get("traceback"), ""),
+        is_retryable=detail.get("retryable") is not False,
+    )
+
+
 # ---- exceptions that are part of a value -----------------------------------------------------
 
 
 def _pack_error(packer: Packer, error: BaseException) -> Tree:
-    """Write an exception that is a value, or part of one.
+    """Write an exception that is part of another one.
 
     Here its arguments and attributes are part of the tree, not texts of their own: a text in a
     text in a text doubles its backslashes each time.
@@ -164,13 +177,28 @@ def _pack_error(packer: Packer, error: BaseException) -> Tree:
     return {TAG: "error", "v": _packed(error, packer, CHAIN_MAX)}
 
 
+def _pack_error_strictly(packer: Packer, error: BaseException) -> Tree:
+    """Write an exception that an author stores as a value: it must come back as what it is.
+
+    Raises:
+        Refused: it would come back as a `StepError`, or without some of its attributes.
+    """
+    tree = _pack_error(packer, error)
+    restored = read_tagged(to_json(tree))
+    if type(restored) is type(error) and has_same_attributes(restored, error):
+        return tree
+    reason = "not all of this exception can be stored; store its name and message"
+    raise packer.refuse(error, reason)
+
+
 def _read_error(node: Node) -> Exception:
     """Restore an exception that is a value, or part of one."""
     return _from_values(node["v"])
 
 
-# The whole codec, with exceptions: what `payload` writes and reads with, too.
-WRITERS: Final = Writers(by_type=BY_TYPE, by_family=pack_by_family, error=_pack_error)
+# The whole codec, with exceptions: what `payload` writes and reads with.
+WRITERS: Final = Writers(by_type=BY_TYPE, by_family=pack_by_family, error=_pack_error_strictly)
+_LENIENT_WRITERS: Final = replace(WRITERS, error=_pack_error)
 read_tagged: Final = text_reader(_read_error)
 
 
@@ -221,7 +249,7 @@ def _bare_record(error: BaseException) -> ErrorRecord:
     notes = getattr(error, "__notes__", None)
     return ErrorRecord(
         name=_name(error),
-        message=_shortened(_message(error), MESSAGE_CHARS_MAX),
+        message=shortened(message_of(error), MESSAGE_BYTES_MAX),
         class_path=f"{type(error).__module__}:{type(error).__qualname__}",
         notes=_bounded_notes(notes) if isinstance(notes, list) else (),
         is_suppressed=error.__suppress_context__,
@@ -247,30 +275,16 @@ def _name(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  (__str__ of user code may raise anything)
-        return f"(the text of this {type(error).__name__} cannot be read)"
-
-
 def _bounded_notes(notes: list[object]) -> tuple[str, ...]:
-    return tuple(_shortened(str(note), NOTE_CHARS_MAX) for note in notes[:NOTES_MAX])
+    texts = [note for note in notes if isinstance(note, str)]
+    return tuple(shortened(text, NOTE_BYTES_MAX) for text in texts[:NOTES_MAX])
 
 
 def _traceback(error: BaseException) -> str:
     if error.__traceback__ is None:
         return ""
     frames = traceback.extract_tb(error.__traceback__, limit=-_FRAMES_MAX)
-    return _shortened("".join(traceback.format_list(frames)), TRACEBACK_CHARS_MAX)
-
-
-def _shortened(text: str, chars_max: int) -> str:
-    """Take out the middle of a text that is too long."""
-    if len(text) <= chars_max:
-        return text
-    half = (chars_max - 40) // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return shortened("".join(traceback.format_list(frames)), TRACEBACK_BYTES_MAX)
 
 
 # ---- restoring -------------------------------------------------------------------------------
@@ -321,7 +335,8 @@ def _bounded(record: ErrorRecord) -> ErrorRecord:
         record = record if trim is None else trim(record)
         if len(to_json(to_dict(record))) <= RECORD_BYTES_MAX:
             return record
-    return replace(record, message=record.message[:100], name=record.name[:100], class_path="")
+    message, name = (text[:_SHORT_MESSAGE_CHARS] for text in (record.message, record.name))
+    return replace(record, message=message, name=name, class_path="")
 
 
 def _trim_chain(record: ErrorRecord) -> ErrorRecord:
@@ -343,7 +358,7 @@ def _trim_chain(record: ErrorRecord) -> ErrorRecord:
 
 _TRIMS: Final[tuple[Callable[[ErrorRecord], ErrorRecord], ...]] = (
     _trim_chain,
-    lambda record: replace(record, traceback=_shortened(record.traceback, 2048)),
+    lambda record: replace(record, traceback=shortened(record.traceback, _SHORT_TRACEBACK_BYTES)),
     lambda record: replace(record, traceback="", notes=()),
     lambda record: replace(record, cause=None, context=None),
     lambda record: replace(record, args=None, state=None),

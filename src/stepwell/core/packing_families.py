@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import datetime as dt
+import decimal
 import enum
+import fractions
+import pathlib
 import sys
 import types
+import uuid
 from typing import Any, Final
 
 from stepwell.core.classes import own_attributes
@@ -18,6 +23,10 @@ from stepwell.core.tree import TAG, Node, Tree, base64_text
 
 _BUILTIN_BASES: Final = (
     dict, list, tuple, set, frozenset, str, int, float, complex, bytes, bytearray,
+)  # fmt: skip
+_PLAIN_BASES: Final = (
+    dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID,
+    pathlib.PurePath, collections.deque,
 )  # fmt: skip
 _MODEL_INTERNALS: Final = frozenset(
     {"__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__"}
@@ -46,13 +55,13 @@ def _is_enum(value: Any) -> bool:
 def _enum(packer: Packer, value: enum.Enum) -> Tree:
     """Write a member by its name; its value stands by it for people, and for flags without name."""
     tree: Node = {TAG: "enum", "c": packer.name_class(value)}
-    if value.name in type(value).__members__:
-        tree["n"] = value.name
+    if value.name not in type(value).__members__:
+        tree["v"] = packer.pack(value.value)
+        return tree
+    tree["n"] = value.name
     shown = packer.attempt(lambda: [packer.pack(value.value)])
     if shown is not None:
         tree["v"] = shown[0]
-    elif "n" not in tree:
-        raise packer.refuse(value, "it has neither a name nor a value that can be stored")
     return tree
 
 
@@ -178,10 +187,12 @@ def _advice(value: Any) -> str:
         return "it gives its items only once; store a list of them"
     if isinstance(value, type | types.ModuleType) or callable(value):
         return "code is not stored; store a name, and look it up where it is needed"
-    base = next((kind for kind in _BUILTIN_BASES if isinstance(value, kind)), None)
+    base = next(
+        (kind for kind in (*_BUILTIN_BASES, *_PLAIN_BASES) if isinstance(value, kind)), None
+    )
     if base is None:
         return "make it a dataclass, a pydantic model or plain types, or store what it is made from"
-    return (
-        f"it is a subclass of {base.__name__}, and would come back as that; "
-        f"convert it with {base.__name__}(…), or use a dataclass"
-    )
+    remedy = f"make a plain {base.__name__} of it, or use a dataclass"
+    if base in _BUILTIN_BASES:
+        remedy = f"convert it with {base.__name__}(…), or use a dataclass"
+    return f"it is a subclass of {base.__name__}, and would come back as that; {remedy}"

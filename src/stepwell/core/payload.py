@@ -19,7 +19,15 @@ from typing import Any, Final, NoReturn
 from stepwell.core.failure import WRITERS, read_tagged
 from stepwell.core.packing import Packer
 from stepwell.core.plain import read_plain
-from stepwell.core.tree import NESTING_MAX, TAG, Refused, TooMany, to_json, type_name
+from stepwell.core.tree import (
+    NESTING_MAX,
+    TAG,
+    Refused,
+    TooMany,
+    to_json,
+    to_unicode_json,
+    type_name,
+)
 from stepwell.errors import NotSerializableError, PayloadTooLargeError, WorkflowInternalError
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -84,11 +92,10 @@ def to_plain(text: str) -> Any:
         WorkflowInternalError: the text is damaged.
     """
     value = read_plain(text) if _TAG_KEY in text else decode(text)
-    if _HALF_CHARACTER not in text:
+    if _HALF_CHARACTER not in text or _has_whole_characters(value):
         return value
     # Half characters cannot be sent to anybody; a question mark can.
-    whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    return json.loads(whole)
+    return json.loads(to_unicode_json(value).encode("utf-8", "replace"))
 
 
 def _encode_plain(value: Any, room: int) -> str | None:
@@ -97,14 +104,26 @@ def _encode_plain(value: Any, room: int) -> str | None:
     write = _PLAIN_WRITERS.get(kind)
     if write is None:
         return None
-    if (kind is dict or kind is list) and _room_left(value, room, NESTING_MAX) < 0:
+    if (kind is dict or kind is list) and _room_left(value, room, NESTING_MAX - 1) < 0:
         return None
     try:
         text = write(value)
     except ValueError:  # NaN, an infinity, or an integer too long for decimal digits
         return None
     # What JSON would not give back: a dict that looks like a tag, and half characters that meet.
-    return None if _HALF_CHARACTER in text or _TAG_KEY in text else text
+    # (Characters beyond 16 bits are two halves in JSON, so these need a second look.)
+    if _TAG_KEY in text or (_HALF_CHARACTER in text and not _has_whole_characters(value)):
+        return None
+    return text
+
+
+def _has_whole_characters(value: Any) -> bool:
+    """Claim that no text in a plain value holds half a character."""
+    try:
+        to_unicode_json(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _float_text(value: float) -> str:

@@ -79,21 +79,31 @@ def _never(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} is no part of a tree")
 
 
-def _text_writer() -> Callable[[Tree], str]:
-    """Give the function that writes a tree as compact ASCII JSON; it refuses NaN and infinity.
+def text_writer(make: Callable[..., Any] | None, *, is_ascii: bool) -> Callable[[Tree], str]:
+    """Give the function that writes a tree as compact JSON; it refuses NaN and infinity.
 
     `json.dumps` makes its C encoder anew at each call, which costs more than a small value does.
+
+    Args:
+        make: what makes a C encoder; None in interpreters that have none.
+        is_ascii: escape all other characters.
     """
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # another interpreter than CPython
+    if make is None:
         return json.JSONEncoder(
-            check_circular=False, allow_nan=False, separators=(",", ":"), default=_never
+            ensure_ascii=is_ascii,
+            check_circular=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            default=_never,
         ).encode
     markers = indent = None
     sort_keys = skip_keys = allow_nan = False
-    escape = json.encoder.encode_basestring_ascii
+    escape = json.encoder.encode_basestring_ascii if is_ascii else json.encoder.encode_basestring
     write = make(markers, _never, escape, indent, ":", ",", sort_keys, skip_keys, allow_nan)
     return lambda tree: "".join(write(tree, 0))
 
 
-to_json: Final = _text_writer()
+_MAKE: Final = getattr(json.encoder, "c_make_encoder", None)
+
+to_json: Final = text_writer(_MAKE, is_ascii=True)
+to_unicode_json: Final = text_writer(_MAKE, is_ascii=False)

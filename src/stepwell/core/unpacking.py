@@ -60,7 +60,9 @@ def text_reader(read_error: ReadError) -> Callable[[str], Any]:
                 f"A stored value cannot be read: {exc}. Keep the class where it was when the value "
                 "was stored, or leave an alias there."
             ) from exc
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as exc:
+        except WorkflowInternalError:
+            raise
+        except Exception as exc:  # damaged text, or code of the class (a default, a validator)
             raise WorkflowInternalError(
                 f"A stored value is damaged ({type(exc).__name__}: {exc})."
             ) from exc

@@ -74,6 +74,7 @@ class Hold:
         definition: Definition,
         services: Services,
         on_exit: Callable[[Exit], None],
+        on_news: Callable[[], None],
     ) -> None:
         self.instance = claim.instance
         self.lease: Lease = claim.lease
@@ -86,6 +87,7 @@ class Hold:
         self.stored_bytes = 0
         self.task: asyncio.Task[None] | None = None
         self._on_exit = on_exit
+        self._on_news = on_news
         self._parks: dict[Park, None] = {}
         self._lazy: dict[Hashable, Fact] = {}
         self._commits = 0
@@ -349,6 +351,7 @@ class Hold:
             self.state = RunState.LIVE
             self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
             self._wake_parks()
+            self._on_news()
         else:
             self.drop()
         if self._settled is not None and not self._settled.done():

@@ -21,6 +21,7 @@ from stepwell.authoring.step import WorkflowStep
 from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
 from stepwell.core.replay import fold
+from stepwell.engine.facts import error_detail
 from stepwell.engine.hold import Exit, Hold, RunState
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
@@ -44,12 +45,14 @@ class Run:
         definition: Definition,
         services: Services,
         on_exit: Callable[[Run, Exit], None],
+        on_news: Callable[[], None],
     ) -> None:
         self.hold = Hold(
             claim,
             definition=definition,
             services=services,
             on_exit=lambda exit_: on_exit(self, exit_),
+            on_news=on_news,
         )
         self.hold.store_mail(memory.events)
         self.history = fold(memory.facts)
@@ -69,7 +72,9 @@ class Run:
 
     async def _main(self) -> None:
         try:
-            if self.hold.instance.status is InstanceStatus.ROLLING_BACK:
+            if self.hold.instance.crashes >= self._services.limits.crashes_max:
+                await self._give_up()
+            elif self.hold.instance.status is InstanceStatus.ROLLING_BACK:
                 await self._resume_rollback()
             else:
                 await self._live()
@@ -77,6 +82,15 @@ class Run:
             self.hold.drop()
         except asyncio.CancelledError:
             self.hold.drop()
+
+    async def _give_up(self) -> None:
+        """End an instance that kills its workers; nothing of it runs again, not even a rollback."""
+        error = WorkflowInternalError(
+            f"the worker died {self.hold.instance.crashes} times in a row while it ran this "
+            "instance, without any progress; find what ends the process, then restart the instance"
+        )
+        fact = Fact(FactKind.ERRORED, self.hold.now_ms(), detail=error_detail(error))
+        await self.hold.finish(InstanceStatus.ERRORED, fact)
 
     async def _live(self) -> None:
         try:

@@ -108,7 +108,7 @@ class Worker:
             await self._wait()
 
     async def _turn(self) -> None:
-        if self._is_signal_due:
+        if self._is_signal_due and self._running:
             self._is_signal_due = False
             await self._read_signals()
         while not self._is_stopping and await self._is_ready():
@@ -176,6 +176,7 @@ class Worker:
             definition=self._definitions[claim.instance.workflow],
             services=self._services,
             on_exit=self._on_exit,
+            on_news=self._read_signals_soon,
         )
         self._running[claim.lease.key] = run
         run.start()
@@ -205,12 +206,14 @@ class Worker:
 
     def _on_poke(self, _topic: Hashable) -> None:
         self._is_claim_due = True
-        self._is_signal_due = bool(self._running)
-        self._wake.set()
+        self._read_signals_soon()
 
     def on_outside_change(self) -> None:
         """Hear that another process has changed the database."""
-        self._is_signal_due = bool(self._running)
+        self._read_signals_soon()
+
+    def _read_signals_soon(self) -> None:
+        self._is_signal_due = True
         self._wake.set()
 
     async def _read_signals(self) -> None:

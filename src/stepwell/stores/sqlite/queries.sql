@@ -29,9 +29,12 @@ FROM json_each(:rows);
 
 -- name: take_events
 -- Consume pending events [id, key].
+-- (A join, because SQLite matches `(id, key) IN (SELECT …)` wrongly over json_each's values.)
 DELETE FROM events
-WHERE id IN (SELECT value ->> 0 FROM json_each(:rows))
-AND (id, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:rows))
+WHERE id IN (
+    SELECT events.id FROM json_each(:rows) AS taken
+    JOIN events ON events.id = taken.value ->> 0 AND events.key = taken.value ->> 1
+)
 RETURNING id;
 
 -- name: create_instances

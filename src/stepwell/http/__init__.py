@@ -1,0 +1,1 @@
+"""The HTTP edge: the project's ASGI app, hosted beside its workflows."""

@@ -1,0 +1,107 @@
+"""A workflow on `env`: may be handed out before Stepwell is open, and speaks both dialects.
+
+await env.ONBOARDING.create(id="a", params={"plan": "pro"})          # Stepwell's form
+await env.ONBOARDING.create({"id": "a", "params": {"plan": "pro"}})  # Cloudflare's form
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stepwell.client.client import Stepwell
+from stepwell.client.handles import Workflow, WorkflowInstance
+from stepwell.errors import InvalidRequest, StepwellError
+
+_OPTIONS = ("id", "params", "retention")
+# Cloudflare's option for choosing a region; there is one place here.
+_IGNORED_OPTIONS = ("locationHint",)
+
+
+class WellSlot:
+    """Where bindings find the open Stepwell; empty before it is open and after it is closed."""
+
+    def __init__(self) -> None:
+        self._well: Stepwell | None = None
+
+    def put(self, well: Stepwell | None) -> None:
+        """Put the open Stepwell in, or take it out with None."""
+        self._well = well
+
+    def workflow(self, name: str) -> Workflow:
+        """Give a workflow of the open Stepwell.
+
+        Raises:
+            StepwellError: it is not open.
+        """
+        if self._well is None:
+            raise StepwellError(
+                f"workflow {name!r} cannot be used now: Stepwell is not open. Use env inside of "
+                "requests, workflows and the app's lifespan, not while the module is imported"
+            )
+        return self._well.workflow(name)
+
+
+class BoundWorkflow:
+    """The binding of one workflow."""
+
+    def __init__(self, name: str, slot: WellSlot) -> None:
+        self.name = name
+        self._slot = slot
+
+    def __repr__(self) -> str:
+        return f"<BoundWorkflow {self.name!r}>"
+
+    async def create(
+        self,
+        id: str | Mapping[str, Any] | None = None,
+        params: Any = None,
+        retention: Mapping[str, Any] | None = None,
+    ) -> WorkflowInstance:
+        """Create an instance; see `Workflow.create`. Options may come as one mapping instead.
+
+        Raises:
+            InstanceAlreadyExists: the id is taken.
+            InvalidRequest: id, params or retention break a rule; nothing was stored.
+        """
+        if not isinstance(id, Mapping):
+            return await self._slot.workflow(self.name).create(id, params, retention)
+        if params is not None or retention is not None:
+            raise InvalidRequest(
+                "create() takes either one mapping of options or keywords, not both"
+            )
+        options = _read_options(id, "create()")
+        return await self._slot.workflow(self.name).create(**options)
+
+    async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
+        """Create up to 100 instances and give those created; see `Workflow.create_batch`."""
+        if not isinstance(items, (str, bytes)) and isinstance(items, Sequence):
+            items = [
+                _read_options(item, f"item {index} of the batch")
+                if isinstance(item, Mapping)
+                else item
+                for index, item in enumerate(items)
+            ]
+        return await self._slot.workflow(self.name).create_batch(items)
+
+    async def get(self, id: str) -> WorkflowInstance:
+        """Find an instance; see `Workflow.get`."""
+        return await self._slot.workflow(self.name).get(id)
+
+    async def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Delete up to 100 instances; see `Workflow.delete_batch`."""
+        return await self._slot.workflow(self.name).delete_batch(ids)
+
+    createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
+    deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
+
+
+def _read_options(given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    unknown = sorted(set(given) - set(_OPTIONS) - set(_IGNORED_OPTIONS))
+    if unknown:
+        hint = "; did you mean params?" if "payload" in unknown else ""
+        raise InvalidRequest(
+            f"{what} has unknown options {', '.join(map(repr, unknown))}; "
+            f"there are {', '.join(_OPTIONS)}{hint}"
+        )
+    return {name: given[name] for name in _OPTIONS if name in given}

@@ -1,0 +1,116 @@
+"""The top-level keys that Cloudflare's own tool knows, by what this version does with them."""
+
+from __future__ import annotations
+
+# Read and acted on.
+READ = frozenset(
+    {
+        "name",
+        "main",
+        "compatibility_date",
+        "compatibility_flags",
+        "vars",
+        "workflows",
+        "d1_databases",
+    }
+)
+
+# Bindings and features of products that are not there (yet): a project that uses them would
+# miss something, so they are named in a warning.
+NOT_SUPPORTED = frozenset(
+    {
+        "agent_memory",
+        "ai",
+        "ai_search",
+        "ai_search_namespaces",
+        "analytics_engine_datasets",
+        "artifacts",
+        "assets",
+        "browser",
+        "cloudchamber",
+        "containers",
+        "data_blobs",
+        "dispatch_namespaces",
+        "durable_objects",
+        "env",
+        "exports",
+        "flagship",
+        "hyperdrive",
+        "images",
+        "kv_namespaces",
+        "logfwdr",
+        "media",
+        "migrations",
+        "mtls_certificates",
+        "pipelines",
+        "previews",
+        "queues",
+        "r2_buckets",
+        "ratelimits",
+        "secrets",
+        "secrets_store_secrets",
+        "send_email",
+        "services",
+        "site",
+        "stream",
+        "streaming_tail_consumers",
+        "tail_consumers",
+        "text_blobs",
+        "triggers",
+        "unsafe",
+        "unsafe_hello_world",
+        "vectorize",
+        "version_metadata",
+        "vpc_networks",
+        "vpc_services",
+        "wasm_modules",
+        "websearch",
+        "worker_loaders",
+    }
+)
+
+# They say how Cloudflare builds, deploys and watches a project; running it elsewhere needs none.
+WITHOUT_EFFECT = frozenset(
+    {
+        "$schema",
+        "access",
+        "account_id",
+        "alias",
+        "base_dir",
+        "build",
+        "cache",
+        "compliance_region",
+        "configPath",
+        "define",
+        "dependencies_instrumentation",
+        "dev",
+        "find_additional_modules",
+        "first_party_worker",
+        "jsx_factory",
+        "jsx_fragment",
+        "keep_names",
+        "keep_vars",
+        "legacy_env",
+        "limits",
+        "logpush",
+        "minify",
+        "no_bundle",
+        "observability",
+        "pages_build_output_dir",
+        "placement",
+        "preserve_file_names",
+        "preview_urls",
+        "python_modules",
+        "route",
+        "routes",
+        "rules",
+        "send_metrics",
+        "target_environment",
+        "tsconfig",
+        "unsafe_bindings",
+        "upload_source_maps",
+        "usage_model",
+        "userConfigPath",
+        "workers_dev",
+    }
+)

@@ -1,0 +1,1 @@
+"""The cases of `exercise_store`, one module for each noun."""
