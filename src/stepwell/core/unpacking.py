@@ -137,7 +137,9 @@ def _read_model(node: Node) -> Any:
     fields = dict(node["v"])
     for name, field in cls.model_fields.items():
         if name not in fields and not field.is_required():
-            fields[name] = field.get_default(call_default_factory=True, validated_data=fields)
+            takes_data = getattr(field, "default_factory_takes_validated_data", False)
+            more = {"validated_data": fields} if takes_data else {}  # pydantic 2.10 brought it
+            fields[name] = field.get_default(call_default_factory=True, **more)
     private = node.get("p")
     if cls.__private_attributes__:
         private = {**_private_defaults(cls), **(private or {})}

@@ -1,1 +1,1 @@
-"""The HTTP edge: the project's ASGI app, hosted beside its workflows."""
+"""Serve a project over HTTP, with its workflows running in the same process."""

@@ -1,60 +1,46 @@
-"""What the server serves: the project's ASGI app with `env` in each scope."""
+"""The ASGI app around a project's own: gives `env` to each scope, and passes everything on."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
 
-from stepwell.http.asgi import ASGIApp, Receive, Scope, Send
-from stepwell.http.lifespan import running
+from stepwell.runtime.env import Env
 
-_NO_APP = (
-    "This project has workflows only. To answer requests, define an ASGI app (FastAPI, Starlette, "
-    "...) named `app` in the main file; it finds the bindings in request.scope['env']."
-)
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class HostedApp:
-    """Hands each request to the project's app, together with the bindings.
+    """A project's app as a server sees it; the app reads `scope["env"]`.
 
-    An app finds them as `scope["env"]`, in FastAPI and Starlette `request.scope["env"]`.
+    The app's lifespan is passed through too, so its start-up already finds everything on env.
     """
 
-    def __init__(self, app: ASGIApp, env: object, state: dict[str, Any]) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp | None, env: Env) -> None:
+        self._app = app if app is not None else _only_workflows
         self._env = env
-        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        own = {**scope, "env": self._env, "state": dict(self._state)}
-        await self._app(own, receive, send)
+        """Serve one connection, or the lifespan."""
+        await self._app({**scope, "env": self._env}, receive, send)
 
 
-@asynccontextmanager
-async def hosted(app: ASGIApp | None, env: object) -> AsyncIterator[ASGIApp]:
-    """Host a project's app, started; without one, an app that says so.
-
-    Raises:
-        AppStartupError: the app said that its startup failed.
-    """
-    if app is None:
-        yield answer_without_app
-        return
-    async with running(app, env) as state:
-        yield HostedApp(app, env, state)
-
-
-async def answer_without_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer each request with 404 and a word on how to define an app."""
-    if scope["type"] != "http":
-        return
-    body = json.dumps({"error": _NO_APP}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _only_workflows(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer for a project without an app of its own."""
+    match scope["type"]:
+        case "http":
+            body = b"This project has workflows but no HTTP app: its main file defines no `app`.\n"
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 404, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        case "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+        case _:
+            for answer in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+                await receive()
+                await send({"type": answer})

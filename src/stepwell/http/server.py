@@ -1,43 +1,49 @@
-"""The HTTP server: a port, taken at once, and uvicorn on it until someone says stop."""
+"""Serve an ASGI app on an address until the process is asked to stop."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from signal import SIG_DFL, SIGINT, SIGTERM, signal
-from types import TracebackType
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
 
 import uvicorn
 
 from stepwell.errors import StepwellError
-from stepwell.http.asgi import ASGIApp
+from stepwell.http.app import HostedApp
 
-CONNECTIONS_END_SECONDS = 3
 _BACKLOG = 2048
-_PORT_MAX = 65535
+_GRACE_SECONDS = 5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class ServerError(StepwellError):
-    """The server cannot listen."""
+class AddressError(StepwellError):
+    """The address cannot be listened on."""
 
 
-class HttpServer:
-    """Holds a port from the start; `serve` answers on it until `stop`."""
+class StartUpError(StepwellError):
+    """The app did not start: its own start-up failed, as told above."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Take the port; 0 takes any free one.
 
-        Raises:
-            ServerError: it is in use, or host and port cannot be listened on.
-        """
-        self._socket = _listen(host, port)
-        self._server: _Server | None = None
-        self._is_stopped = False
+class StopRequest:
+    """Hears SIGINT and SIGTERM as a request to stop, while its context lasts.
 
-    def __enter__(self) -> HttpServer:
+    The server hears them by itself while it serves, and hands them on when it has ended. Here they
+    are heard before and after, so that opening and closing are not cut off. Once closing has
+    begun, another SIGINT cuts it off.
+    """
+
+    def __init__(self) -> None:
+        self.is_made = False
+        self._is_closing = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -46,36 +52,71 @@ class HttpServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._socket.close()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    @property
-    def url(self) -> str:
-        """Where a browser finds it."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def begin_closing(self) -> None:
+        """Let another SIGINT end the process at once from here on."""
+        self._is_closing = True
 
-    async def serve(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
-        """Serve an app until `stop`; then connections get a few seconds to end."""
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=CONNECTIONS_END_SECONDS,
-        )
-        self._server = _Server(config, on_ready)
-        self._server.should_exit = self._is_stopped
-        await self._server.serve(sockets=[self._socket])
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._is_closing and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.is_made = True
 
-    def stop(self) -> None:
-        """End `serve`, or keep it from starting."""
-        self._is_stopped = True
-        if self._server is not None:
-            self._server.should_exit = True
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on an address; port 0 takes a free one. Connections wait until they are served.
+
+    Raises:
+        AddressError: another program has it, or it is none of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise AddressError(_address_fault(host, port, error)) from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the URL under which a listening socket is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (only compared)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+async def serve(
+    app: HostedApp, listener: socket.socket, *, stop: StopRequest, on_ready: Callable[[], None]
+) -> None:
+    """Serve until a stop is requested; requests under way get some seconds to end.
+
+    Raises:
+        StartUpError: the app's own start-up failed.
+    """
+    if stop.is_made:
+        return
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(config, on_ready)
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit:
+        raise StartUpError from None
+    finally:
+        stop.begin_closing()
+    if not server.started and not stop.is_made:
+        raise StartUpError
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that tells when it is ready, and leaves signals alone."""
+    """Tells when requests are answered."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -83,64 +124,21 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if not self.should_exit:
+        if self.started:
             self._on_ready()
 
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # no generator
-        """Capture none: after its end uvicorn would raise them again, which is no clean exit."""
-        return nullcontext()
 
-
-@contextmanager
-def on_stop_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at the first SIGINT or SIGTERM; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-
-    def hear() -> None:
-        release()
-        for number in (SIGINT, SIGTERM):
-            signal(number, SIG_DFL)
-        stop()
-
-    def release() -> None:
-        for number in (SIGINT, SIGTERM):
-            loop.remove_signal_handler(number)
-
-    for number in (SIGINT, SIGTERM):
-        loop.add_signal_handler(number, hear)
-    try:
-        yield
-    finally:
-        release()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= _PORT_MAX:
-        raise ServerError(f"{port} is no port; choose one from 0 to {_PORT_MAX}")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise ServerError(f"there is no host {host!r} to listen on: {error.strerror}") from error
-    found = socket.socket(family, kind, protocol)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        # Listening now, not when serving: two processes can bind one port, but not both listen.
-        found.listen(_BACKLOG)
-    except OSError as error:
-        found.close()
-        raise ServerError(_why(error, host, port)) from error
-    return found
-
-
-def _why(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} on {host} is in use by another program (another stepwell dev?); "
-            f"stop that one, or choose another port, such as --port {port % _PORT_MAX + 1}"
-        )
-    if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than this user has; choose one above 1023"
-    return f"cannot listen on {host}, port {port}: {error.strerror}"
+def _address_fault(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {port} of {host} is in use by another program (another stepwell dev?). "
+                "Stop that one, or give another port with --port"
+            )
+        case errno.EACCES:
+            return f"port {port} may not be used by this user. Give one from 1024 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is no address of this machine. Give another with --host"
+    if isinstance(error, socket.gaierror):
+        return f"{host} is no address of this machine: {error.strerror}. Give another with --host"
+    return f"cannot listen on port {port} of {host}: {error}. Give another with --port or --host"

@@ -6,7 +6,9 @@ await env.ONBOARDING.create({"id": "a", "params": {"plan": "pro"}})  # Cloudflar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from stepwell.client.client import Stepwell
@@ -19,21 +21,35 @@ _IGNORED_OPTIONS = ("locationHint",)
 
 
 class WellSlot:
-    """Where bindings find the open Stepwell; empty before it is open and after it is closed."""
+    """Where bindings find the open Stepwell."""
 
     def __init__(self) -> None:
         self._well: Stepwell | None = None
+        self._settled: asyncio.Event | None = None
 
-    def put(self, well: Stepwell | None) -> None:
-        """Put the open Stepwell in, or take it out with None."""
-        self._well = well
+    @asynccontextmanager
+    async def hold(self, opening: AbstractAsyncContextManager[Stepwell]) -> AsyncIterator[Stepwell]:
+        """Open Stepwell for as long as the context lasts.
 
-    def workflow(self, name: str) -> Workflow:
+        Its worker runs instances before opening has ended; what they ask of a binding waits.
+        """
+        self._settled = asyncio.Event()
+        try:
+            async with opening as self._well:
+                self._settled.set()
+                yield self._well
+        finally:
+            self._well = None
+            self._settled.set()
+
+    async def workflow(self, name: str) -> Workflow:
         """Give a workflow of the open Stepwell.
 
         Raises:
             StepwellError: it is not open.
         """
+        if self._settled is not None:
+            await self._settled.wait()
         if self._well is None:
             raise StepwellError(
                 f"workflow {name!r} cannot be used now: Stepwell is not open. Use env inside of "
@@ -65,13 +81,13 @@ class BoundWorkflow:
             InvalidRequest: id, params or retention break a rule; nothing was stored.
         """
         if not isinstance(id, Mapping):
-            return await self._slot.workflow(self.name).create(id, params, retention)
+            return await (await self._slot.workflow(self.name)).create(id, params, retention)
         if params is not None or retention is not None:
             raise InvalidRequest(
                 "create() takes either one mapping of options or keywords, not both"
             )
         options = _read_options(id, "create()")
-        return await self._slot.workflow(self.name).create(**options)
+        return await (await self._slot.workflow(self.name)).create(**options)
 
     async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
         """Create up to 100 instances and give those created; see `Workflow.create_batch`."""
@@ -82,15 +98,15 @@ class BoundWorkflow:
                 else item
                 for index, item in enumerate(items)
             ]
-        return await self._slot.workflow(self.name).create_batch(items)
+        return await (await self._slot.workflow(self.name)).create_batch(items)
 
     async def get(self, id: str) -> WorkflowInstance:
         """Find an instance; see `Workflow.get`."""
-        return await self._slot.workflow(self.name).get(id)
+        return await (await self._slot.workflow(self.name)).get(id)
 
     async def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Delete up to 100 instances; see `Workflow.delete_batch`."""
-        return await self._slot.workflow(self.name).delete_batch(ids)
+        return await (await self._slot.workflow(self.name)).delete_batch(ids)
 
     createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
     deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)

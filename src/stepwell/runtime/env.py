@@ -31,7 +31,7 @@ class Env:
         try:
             return self.__values[name]
         except KeyError:
-            raise AttributeError(_missing(name, self.__values), name=name, obj=self) from None
+            raise AttributeError(_missing(name, self.__values)) from None
 
     def __getitem__(self, name: str) -> Any:
         try:
