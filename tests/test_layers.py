@@ -1,36 +1,51 @@
-"""Imports go down the layers only; the contracts stand in pyproject.toml."""
+"""The layers of the package hold: imports go down only, and the model stands on its own."""
 
-from __future__ import annotations
-
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+import grimp
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parent.parent
+
+DRIVER_HOMES = {
+    # D1 is SQLite by definition: it holds a project's own data and is no store of ours.
+    "sqlite3": {"stepwell.stores.sqlite", "stepwell.runtime.d1", "stepwell.runtime.d1_script"},
+    "psycopg": {"stepwell.stores.postgres"},
+    "psycopg_pool": {"stepwell.stores.postgres"},
+}
 
 
-def lint_imports() -> subprocess.CompletedProcess[str]:
-    """Hold the package against the contracts, in a process of its own."""
-    command = Path(sys.executable).with_name("lint-imports")
-    return subprocess.run(
-        [str(command), "--no-cache"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("stepwell", include_external_packages=True, cache_dir=None)
 
 
-def test_imports_go_down_the_layers_only() -> None:
-    """No module imports from a layer above or beside its own."""
-    result = lint_imports()
+def test_contracts(capsys):
+    """Every contract of [tool.importlinter] in pyproject.toml is kept."""
+    exit_code = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
 
-    assert 0 == result.returncode, result.stdout + result.stderr
+    assert 0 == exit_code, capsys.readouterr().out
 
 
-if __name__ == "__main__":
-    outcome = lint_imports()
-    sys.stdout.write(outcome.stdout + outcome.stderr)
-    sys.exit(outcome.returncode)
+def test_model_imports_the_standard_library_only(graph):
+    """Leaf values can be imported anywhere, because they bring nothing along."""
+    rooms = {"stepwell.model", *graph.find_descendants("stepwell.model")}
+    imported = {name for room in rooms for name in graph.find_modules_directly_imported_by(room)}
+
+    assert set() == {name for name in imported - rooms if name not in sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("driver", DRIVER_HOMES)
+def test_driver_stays_at_home(driver, graph):
+    """A database driver is imported only by the room it belongs to; wiring alone chooses a room."""
+    importers = graph.find_modules_that_directly_import(driver) if driver in graph.modules else ()
+    homes = tuple(f"{home}." for home in DRIVER_HOMES[driver])
+
+    assert set() == {name for name in importers if not f"{name}.".startswith(homes)}
+
+
+def test_nothing_inside_imports_the_public_face(graph):
+    """The names of `stepwell` load all they need, so from inside they would pass every layer."""
+    assert set() == graph.find_modules_that_directly_import("stepwell")

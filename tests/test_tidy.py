@@ -324,7 +324,7 @@ SILENCER_WITH_CODE = re.compile(
     r"""\#\s*(?:
         (?:type|pyright):\s*ignore\[[\w-]+(?:,\s*[\w-]+)*\]     # codes in brackets
       | (?:ruff:\s*)?noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*        # codes after the colon
-    )(?P<reason>(?:\s+[\#(-]|:)\s*\w+\s+\w.*)?""",
+    )(?P<reason>(?:\s+[\#(-]|:)\s*\w\S*\s+\w.*)?""",
     re.VERBOSE,
 )
 
@@ -458,7 +458,11 @@ SAMPLES = [
     ("sql_lives_in_sql_files", '"Create an order from it"', 'x = "SELECT 1"'),
     ("sql_lives_in_sql_files", '"update the row"', 'x = f"update {table} set a = 1"'),
     ("silence_has_code_and_reason", "x  # noqa: E501 - a long link", "x  # noqa: E501"),
-    ("silence_has_code_and_reason", "x  # noqa: E501  (a long link)", "x  # noqa: E501  (long)"),
+    (
+        "silence_has_code_and_reason",
+        "x  # noqa: E501  (Ann's long, old link)",
+        "x  # noqa: E501  (long)",
+    ),
     (
         "silence_has_code_and_reason",
         "x  # type: ignore[attr-defined]  # set by the plugin",

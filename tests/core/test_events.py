@@ -305,7 +305,7 @@ def test_an_event_can_be_copied_and_compared() -> None:
     (event,) = spell_out(Fact(FactKind.ATTEMPT_STARTED, AT_MS, DO, attempt=2, id=3))
 
     assert event == copy.deepcopy(event)
-    assert event == pickle.loads(pickle.dumps(event))  # noqa: S301
+    assert event == pickle.loads(pickle.dumps(event))
     assert event != LogEvent(id=1, timestamp=event.timestamp, type=event.type)
 
 

@@ -69,7 +69,7 @@ SAME_CLASS = [
     KeyError(),
     IndexError("list index out of range"),
     ZeroDivisionError("division by zero"),
-    OSError(2, "No such file", "/tmp/a"),  # noqa: S108
+    OSError(2, "No such file", "/tmp/a"),
     OSError(2, "No such file", "a", None, "b"),
     OSError("only text"),
     FileNotFoundError(2, "No such file", "a"),
@@ -87,7 +87,7 @@ SAME_CLASS = [
     ShopError(5, shop="s"),
     SilentError(7),
     SlottedError(3),
-    PickyError(secret="s"),  # noqa: S106
+    PickyError(secret="s"),
     FrozenError(4),
     NonRetryableError("x"),
     NonRetryableError("x", "Renamed"),

@@ -146,7 +146,7 @@ def test_another_process_reads_the_same() -> None:
     )
     texts = [encode(value, bytes_max=1024 * 1024, what="it") for value in VALUES]
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", program],
         input="\n".join(texts),
         capture_output=True,
@@ -271,13 +271,13 @@ def test_models_are_not_validated_again() -> None:
 def test_models_keep_private_extra_and_set_fields() -> None:
     """Private attributes, extra fields and which fields were set come back."""
     user = User(name="a")
-    user._visits = 3  # noqa: SLF001
+    user._visits = 3
     assert "hello a" == user.greeting
     loose = Loose.model_validate({"name": "a", "more": [1, (2,)]})
 
     found = again(user)
 
-    assert 3 == found._visits  # noqa: SLF001
+    assert 3 == found._visits
     assert {"name"} == found.model_fields_set
     assert "greeting" not in vars(found)
     assert {"more": [1, (2,)]} == again(loose).model_extra
@@ -322,7 +322,7 @@ def test_fields_that_the_code_has_got_since() -> None:
     assert [] == decode(old_data).parts
     assert Frozen(1) == decode(old_slots)
     assert User(name="a") == decode(old_model)
-    assert 0 == decode(old_model)._visits  # noqa: SLF001
+    assert 0 == decode(old_model)._visits
     assert Point(1) == decode(old_tuple)
     assert Word.YES is decode(old_enum)
 

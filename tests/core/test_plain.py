@@ -74,7 +74,6 @@ def plain(value: Any) -> Any:
         (math.nan, "NaN"),
         ([math.inf, -math.inf], ["Infinity", "-Infinity"]),
         (2**3000, 2**3000),
-        (10**5000, hex(10**5000)),
         (pathlib.Path("/a"), "/a"),
         (re.compile("a+"), "a+"),
         (range(1, 5), {"start": 1, "stop": 5, "step": 1}),
@@ -95,6 +94,11 @@ def plain(value: Any) -> Any:
 def test_what_people_see(value: Any, shown: Any) -> None:
     """Times are ISO text, bytes base64, sets lists, objects objects."""
     assert shown == plain(value)
+
+
+def test_integers_beyond_decimal_digits_are_shown_in_hexadecimal() -> None:
+    """Python itself refuses to write them in decimal."""
+    assert hex(10**5000) == plain(10**5000)
 
 
 def test_secrets_are_hidden() -> None:

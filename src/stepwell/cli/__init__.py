@@ -1,1 +1,1 @@
-"""The command `stepwell`."""
+"""The command line: parse, do one thing, say what happened."""

@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TextIO
 
+_SECOND_MS = 1000
 _DETAILS = ("workflow", "instance", "step", "attempt", "outcome", "duration_ms")
 
 
@@ -51,4 +52,6 @@ def step_line(details: dict[str, object], message: str) -> str:
 def _duration(milliseconds: object) -> str:
     if not isinstance(milliseconds, (int, float)):
         return str(milliseconds)
-    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+    if milliseconds < _SECOND_MS:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / _SECOND_MS:.1f} s"

@@ -1,14 +1,19 @@
-"""The command `stepwell`: reads the command line, calls one function, shows what comes of it."""
+"""The command `stepwell`: its subcommands, and the exit code of each way to end.
+
+Exit codes: 0 done (also after SIGINT or SIGTERM), 1 something failed while running, 2 the project
+or the command line is wrong.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from stepwell import __version__
 from stepwell.cli.logs import show_logs
 from stepwell.errors import StepwellError
 from stepwell.http.hosting import Place, host_project
@@ -17,15 +22,14 @@ from stepwell.runtime.problems import ProjectError
 from stepwell.runtime.project import Project, load_project
 from stepwell.runtime.secrets import read_secrets
 
-DEFAULT_PORT = 8787
+PORT = 8787
 STATE_FOLDER = ".stepwell"
 EXIT_FAILED = 1
-EXIT_BAD_PROJECT = 2
-EXIT_INTERRUPTED = 130
+EXIT_WRONG_INPUT = 2
 
 app = typer.Typer(
     name="stepwell",
-    help="Durable execution for Python.",
+    help="Durable execution for Python: workflows whose steps survive crashes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,81 +37,92 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command that the command line names."""
-    app()
+    """Run the command line."""
+    try:
+        app()
+    except ProjectError as error:
+        _say_error(_block_of(error))
+        sys.exit(EXIT_WRONG_INPUT)
+    except StepwellError as error:
+        _say_error(str(error))
+        sys.exit(EXIT_FAILED)
+
+
+def _say_version(is_asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if is_asked:
+        typer.echo(f"stepwell {_version()}")
+        raise typer.Exit
 
 
 @app.callback()
 def stepwell(
-    version: Annotated[
+    *,
+    _is_version: Annotated[
         bool,
-        typer.Option(
-            "--version", is_eager=True, callback=lambda asked: _show_version(asked), help="Tell it."
-        ),
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version."),
     ] = False,
 ) -> None:
-    """Durable execution for Python."""
+    """Durable execution for Python: workflows whose steps survive crashes."""
 
 
 @app.command()
 def dev(
     config: Annotated[
         Path | None,
-        typer.Option(help="The project file, or its folder. Default: found upwards from here."),
+        typer.Option("--config", "-c", help="The project file [default: the nearest one upwards]"),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = DEFAULT_PORT,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to answer; 0: any free port.")
+    ] = PORT,
+    host: Annotated[str, typer.Option("--host", "--ip", help="The address to answer on.")] = (
+        "127.0.0.1"
+    ),
     persist_to: Annotated[
         Path | None,
-        typer.Option(help=f"The folder for the state. Default: {STATE_FOLDER} in the project."),
+        typer.Option(help="The folder for all state [default: .stepwell beside the project file]"),
     ] = None,
 ) -> None:
-    """Serve the project here, and run its workflows."""
-    show_logs()
-    try:
-        _dev(config or Path.cwd(), host=host, port=port, persist_to=persist_to)
-    except ProjectError as error:
-        _fail("the project cannot be run:", error, EXIT_BAD_PROJECT)
-    except StepwellError as error:
-        _fail("", error, EXIT_FAILED)
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _dev(config: Path, *, host: str, port: int, persist_to: Path | None) -> None:
-    project = load_project(config)
+    """Run the project of this folder: its app and its workflows."""
+    project = load_project(config or Path.cwd())
     for warning in project.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning  {warning}", err=True)
     secrets = read_secrets(project.root)
     code = load_code(project)
-    place = Place(
-        host=host, port=port, state=(persist_to or project.root / STATE_FOLDER).absolute()
+    state = (persist_to or project.root / STATE_FOLDER).absolute()
+    show_logs()
+    asyncio.run(
+        host_project(
+            project,
+            code,
+            Place(host=host, port=port, state=state),
+            secrets=secrets,
+            on_ready=lambda url: typer.echo(_ready_line(project, url, state)),
+        )
     )
 
-    def tell_ready(url: str) -> None:
-        typer.echo(_ready_line(project, url, place.state))
 
-    asyncio.run(host_project(project, code, place, secrets=secrets, on_ready=tell_ready))
+def _version() -> str:
+    try:
+        return version("stepwell")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _ready_line(project: Project, url: str, state: Path) -> str:
-    workflows = ", ".join(found.name for found in project.own_workflows) or "none"
-    shown = state.relative_to(Path.cwd()) if state.is_relative_to(Path.cwd()) else state
-    return f"ready: {url} · {project.name} · workflows: {workflows} · state: {shown}"
+    names = ", ".join(found.name for found in project.own_workflows) or "none"
+    return f"Ready on {url}  workflows: {names}  state: {state}"
 
 
-def _show_version(is_asked: bool) -> None:
-    if is_asked:
-        typer.echo(f"stepwell {__version__}")
-        raise typer.Exit
+def _block_of(error: ProjectError) -> str:
+    """Tell all that is wrong with a project as one block."""
+    count = len(error.problems)
+    lines = ["one thing is" if count == 1 else f"{count} things are"]
+    lines[0] += " wrong with this project:"
+    for problem in error.problems:
+        place = f"{problem.file}: {problem.key}" if problem.key else problem.file
+        lines += ["", f"  {place}", f"    {problem.what}.", f"    {problem.todo}."]
+    return "\n".join(lines)
 
 
-def _fail(title: str, error: StepwellError, exit_code: int) -> NoReturn:
-    lines = str(error).splitlines()
-    block = "\n".join(["error: " + title, *(f"  {line}" for line in lines)]) if title else ""
-    typer.echo(block or f"error: {error}", err=True)
-    raise typer.Exit(exit_code) from None
-
-
-if __name__ == "__main__":
-    main()
+def _say_error(text: str) -> None:
+    typer.echo(f"{typer.style('error', fg='red', bold=True)}  {text}", err=True)

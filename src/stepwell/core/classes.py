@@ -23,7 +23,7 @@ _NONE = "builtins:NoneType"  # which is not there under this name
 _ARGUMENTS_DEPTH_MAX = 10
 
 
-class ClassNotFound(Exception):  # noqa: N818  (internal: becomes part of a clearer error)
+class ClassNotFound(Exception):
     """A class cannot be recorded, or cannot be found again. The message says why."""
 
 

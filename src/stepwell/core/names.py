@@ -54,7 +54,7 @@ def check_workflow_name(name: object) -> str:
     )
 
 
-def check_new_instance_id(id: object) -> str:  # noqa: A002  (the word of the whole interface)
+def check_new_instance_id(id: object) -> str:
     """Check the id that an instance is to be created with.
 
     Raises:
@@ -76,7 +76,7 @@ def check_new_instance_id(id: object) -> str:  # noqa: A002  (the word of the wh
     )
 
 
-def check_addressed_id(id: object) -> str:  # noqa: A002  (the word of the whole interface)
+def check_addressed_id(id: object) -> str:
     """Check the id by which an existing instance is addressed; ids made by schedules pass too.
 
     Raises:
@@ -91,7 +91,7 @@ def check_addressed_id(id: object) -> str:  # noqa: A002  (the word of the whole
     )
 
 
-def check_event_type(type: object) -> str:  # noqa: A002  (the word of the whole interface)
+def check_event_type(type: object) -> str:
     """Check the type of an event.
 
     Raises:

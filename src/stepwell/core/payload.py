@@ -38,9 +38,9 @@ _CONSTANTS: Final[dict[str, Any]] = {"null": None, "true": True, "false": False}
 _CONSTANT_CHARS_MAX: Final = 5
 _KIBIBYTE: Final = 1024
 
-# What `json.loads` uses, without its search for spaces around the text; typeshed lacks it.
+# What `json.loads` uses, without its search for spaces around the text.
 _read_plain_json: Callable[[str, int], tuple[Any, int]]
-_read_plain_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_read_plain_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 
 
 def encode(value: Any, *, bytes_max: int, what: str) -> str:

@@ -40,7 +40,7 @@ def _show(node: Node) -> Any:
         return node
     try:
         return view(node)
-    except Exception:  # noqa: BLE001  (damaged, or of a newer Stepwell: better shown raw than not at all)
+    except Exception:  # noqa: BLE001  (better shown as it is stored than not at all)
         return node
 
 

@@ -29,7 +29,7 @@ SPLIT_CHARACTER: Final = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
 _KEY_CHARS_MAX: Final = 40
 
 
-class Refused(Exception):  # noqa: N818  (internal: becomes NotSerializableError or is survived)
+class Refused(Exception):
     """A value cannot be written; `path` says where it is inside the whole."""
 
     def __init__(self, reason: str, *, path: str, type_name: str) -> None:
@@ -39,7 +39,7 @@ class Refused(Exception):  # noqa: N818  (internal: becomes NotSerializableError
         super().__init__(reason)
 
 
-class TooMany(Exception):  # noqa: N818  (internal: becomes PayloadTooLargeError)
+class TooMany(Exception):
     """The value has more parts than its text may have characters."""
 
 

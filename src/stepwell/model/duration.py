@@ -47,6 +47,7 @@ _WORDS_MS = {
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?"
 _ONLY_NUMBER = re.compile(rf"\s*({_NUMBER})\s*", re.IGNORECASE)
 _PAIR = re.compile(rf"\s*({_NUMBER})\s*([^\W\d_]+)", re.IGNORECASE)
+_MILLISECOND = timedelta(milliseconds=1)
 _TEXT_CHARS_MAX = 200
 _SHOWN_CHARS_MAX = 60
 _ALLOWED = (
@@ -56,7 +57,7 @@ _ALLOWED = (
 )
 
 
-class InvalidDuration(ValueError):  # noqa: N818  (the family of names in `stepwell.errors`)
+class InvalidDuration(ValueError):
     """The value is no duration."""
 
 
@@ -73,17 +74,7 @@ def parse_duration(value: float | str | timedelta, *, what: str = "duration") ->
     Raises:
         InvalidDuration: it is no duration, or a negative or infinite one.
     """
-    match value:
-        case bool():
-            amount = None
-        case int() | float():
-            amount = value
-        case str():
-            amount = _parse_text(value)
-        case timedelta():
-            amount = value / timedelta(milliseconds=1)
-        case _:
-            amount = None
+    amount = _milliseconds(value)
     if amount is None:
         raise InvalidDuration(f"{what} {_shown(value)} is no duration: {_ALLOWED}.")
     if not isinstance(amount, int) and not math.isfinite(amount):
@@ -104,6 +95,21 @@ def format_duration(ms: int) -> str:
     if rest or not parts:
         parts.append(f"{rest} ms")
     return " ".join(parts)
+
+
+def _milliseconds(value: object) -> float | None:
+    """Tell the milliseconds of any value, not rounded or checked; None where it is no duration."""
+    match value:
+        case bool():
+            return None
+        case int() | float():
+            return value
+        case str():
+            return _parse_text(value)
+        case timedelta():
+            return value / _MILLISECOND
+        case _:
+            return None
 
 
 @lru_cache(maxsize=1024)

@@ -91,14 +91,7 @@ class BoundWorkflow:
 
     async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
         """Create up to 100 instances and give those created; see `Workflow.create_batch`."""
-        if not isinstance(items, (str, bytes)) and isinstance(items, Sequence):
-            items = [
-                _read_options(item, f"item {index} of the batch")
-                if isinstance(item, Mapping)
-                else item
-                for index, item in enumerate(items)
-            ]
-        return await (await self._slot.workflow(self.name)).create_batch(items)
+        return await (await self._slot.workflow(self.name)).create_batch(_read_batch(items))
 
     async def get(self, id: str) -> WorkflowInstance:
         """Find an instance; see `Workflow.get`."""
@@ -110,6 +103,16 @@ class BoundWorkflow:
 
     createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
     deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
+
+
+def _read_batch(given: Any) -> Any:
+    """Read the options of each item; what is no list of mappings, the client refuses."""
+    if not isinstance(given, (list, tuple)):
+        return given
+    return [
+        _read_options(item, f"item {index} of the batch") if isinstance(item, Mapping) else item
+        for index, item in enumerate(given)
+    ]
 
 
 def _read_options(given: Mapping[str, Any], what: str) -> dict[str, Any]:

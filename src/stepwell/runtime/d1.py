@@ -91,11 +91,7 @@ class D1Database:
         """
         statements = list(statements)
         for index, statement in enumerate(statements):
-            if not isinstance(statement, D1PreparedStatement):
-                kind = type(statement).__name__
-                raise D1Error(f"D1_ERROR: item {index} of the batch is no statement but a {kind}")
-            if statement.database is not self:
-                raise D1Error(f"D1_ERROR: item {index} of the batch is of another database")
+            self._check_own(index, statement)
         answers = await self._submit(lambda: self._run_together(statements, "batch statement"))
         return [answer.result() for answer in answers]
 
@@ -110,6 +106,10 @@ class D1Database:
         duration = sum(answer.meta.duration for answer in answers)
         return D1ExecResult(count=len(answers), duration=duration)
 
+    async def execute(self, statement: D1PreparedStatement) -> Answer:
+        """Run a statement; its own verbs, such as `first`, say what to make of the answer."""
+        return await self._submit(lambda: self._run_one(self._connect(), statement))
+
     async def close(self) -> None:
         """Close the file after what is under way; a second time does nothing."""
         if self._is_closed:
@@ -119,8 +119,12 @@ class D1Database:
         self._thread.shutdown(wait=False)
         await asyncio.wrap_future(closing)
 
-    async def _run(self, statement: D1PreparedStatement) -> _Answer:
-        return await self._submit(lambda: self._run_one(self._connect(), statement))
+    def _check_own(self, index: int, statement: object) -> None:
+        if not isinstance(statement, D1PreparedStatement):
+            kind = type(statement).__name__
+            raise D1Error(f"D1_ERROR: item {index} of the batch is no statement but a {kind}")
+        if statement.database is not self:
+            raise D1Error(f"D1_ERROR: item {index} of the batch is of another database")
 
     async def _submit(self, job: Callable[[], _T]) -> _T:
         if self._is_closed:
@@ -129,7 +133,7 @@ class D1Database:
 
     # From here on: only on the database's own thread.
 
-    def _run_together(self, statements: list[D1PreparedStatement], what: str) -> list[_Answer]:
+    def _run_together(self, statements: list[D1PreparedStatement], what: str) -> list[Answer]:
         connection = self._connect()
         _control(connection, "BEGIN IMMEDIATE", what)
         try:
@@ -147,7 +151,7 @@ class D1Database:
 
     def _run_one(
         self, connection: sqlite3.Connection, statement: D1PreparedStatement, where: str = ""
-    ) -> _Answer:
+    ) -> Answer:
         sql, refused = statement.sql, refusal(statement.sql)
         if refused is not None:
             raise sql_error(refused, sql, where=where)
@@ -173,7 +177,7 @@ class D1Database:
             size_after=_pragma(connection, "page_count") * _pragma(connection, "page_size"),
         )
         columns = [column[0] for column in cursor.description or ()]
-        return _Answer(columns=columns, rows=rows, meta=meta)
+        return Answer(columns=columns, rows=rows, meta=meta)
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -212,7 +216,7 @@ class D1PreparedStatement:
 
     async def all(self) -> D1Result:
         """Run it, and give all rows."""
-        answer = await self.database._run(self)
+        answer = await self.database.execute(self)
         return answer.result()
 
     async def run(self) -> D1Result:
@@ -229,7 +233,7 @@ class D1PreparedStatement:
         Raises:
             D1Error: the rows have no such column.
         """
-        answer = await self.database._run(self)
+        answer = await self.database.execute(self)
         if column is not None and column not in answer.columns:
             known = ", ".join(answer.columns) or "none"
             raise sql_error(f"there is no column {column!r} (there are: {known})", self.sql)
@@ -238,20 +242,23 @@ class D1PreparedStatement:
         row = dict(zip(answer.columns, answer.rows[0], strict=True))
         return row if column is None else row[column]
 
-    async def raw(self, column_names: bool = False) -> list[list[D1Value]]:
+    async def raw(self, *, column_names: bool = False) -> list[list[D1Value]]:
         """Run it, and give rows as lists; on request the names of the columns come first."""
-        answer = await self.database._run(self)
+        answer = await self.database.execute(self)
         rows = [list(row) for row in answer.rows]
         return [list(answer.columns), *rows] if column_names else rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """What a statement gave, as it came."""
+
     columns: list[str]
     rows: list[tuple[D1Value, ...]]
     meta: D1Meta
 
     def result(self) -> D1Result:
+        """Give the rows as dictionaries."""
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         return D1Result(results=rows, success=True, meta=self.meta)
 

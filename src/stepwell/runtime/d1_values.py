@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from stepwell.errors import StepwellError
 
-D1Value: TypeAlias = None | int | float | str | bytes
+D1Value: TypeAlias = int | float | str | bytes | None
 
 _INTEGER_MAX = 2**63 - 1
 _SQL_SHOWN_CHARS_MAX = 500

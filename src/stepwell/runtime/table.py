@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from stepwell.runtime.problems import Findings
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),

@@ -34,7 +34,7 @@ def find_file(folder: Path) -> Path:
                 return place / name
         if (place / _TOML).is_file():
             _refuse_toml(place / _TOML)
-    _refuse(
+    return _refuse(
         str(folder),
         f"has no {' or '.join(FILE_NAMES)}, nor has a folder above it",
         f"Go to the project's folder, say --config PATH, or write a file such as {_EXAMPLE}",

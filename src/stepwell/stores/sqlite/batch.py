@@ -108,7 +108,7 @@ class Batch:
         wanted = [
             (index, command.ref)
             for index, command in pairs
-            if isinstance(command, ClientCommand) and not isinstance(command, Create)
+            if isinstance(command, ClientCommand)
         ]
         if not wanted:
             return {}
@@ -145,8 +145,8 @@ class Batch:
         parameters = {"rows": _dumps(rows), "now": self._now}
         return self._connection.execute(self._queries[name], parameters).fetchall()
 
-    def _one(self, name: str, **parameters: Any) -> list[Any]:
-        statement = self._queries[name]
+    def _one(self, query: str, /, **parameters: Any) -> list[Any]:
+        statement = self._queries[query]
         return self._connection.execute(statement, {"now": self._now, **parameters}).fetchall()
 
     # ---- frequent kinds, all of a round at once ----------------------------------------------

@@ -52,7 +52,7 @@ RETURNING key, workflow, id;
 -- name: finish_instances
 -- [key, status]
 UPDATE instances SET
-    status = row.status, owner = NULL, ready_ms = NULL, wait_types = NULL, crashes = 0,
+    status = row.status, owner = NULL, ready_ms = NULL, wait_types = NULL,
     ended_ms = :now, modified_ms = :now,
     expires_ms = :now + CASE row.status WHEN 'complete' THEN success_ms ELSE error_ms END
 FROM (SELECT value ->> 0 AS key, value ->> 1 AS status FROM json_each(:rows)) AS row
@@ -101,8 +101,7 @@ UPDATE instances SET status = :status, modified_ms = :now WHERE key = :key;
 
 -- name: enter_pause
 UPDATE instances SET
-    status = 'paused', paused_ms = :now, owner = NULL, ready_ms = NULL, crashes = 0,
-    modified_ms = :now
+    status = 'paused', paused_ms = :now, owner = NULL, ready_ms = NULL, modified_ms = :now
 WHERE key = :key AND status = 'waitingForPause';
 
 -- name: release

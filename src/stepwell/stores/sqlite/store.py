@@ -116,8 +116,8 @@ class SQLiteStore:
         assert self._writer is not None, "the store is not open"
         return await self._writer.call(transaction)
 
-    async def _read(self, name: str, **parameters: Any) -> list[Any]:
-        statement = self._queries[name]
+    async def _read(self, query: str, /, **parameters: Any) -> list[Any]:
+        statement = self._queries[query]
         assert self._reader is not None, "the store is not open"
         return await self._reader.call(
             lambda connection: connection.execute(statement, parameters).fetchall()
