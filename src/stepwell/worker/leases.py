@@ -17,6 +17,7 @@ from stepwell.worker.settings import WorkerSettings
 
 _LOG = logging.getLogger("stepwell.worker")
 _PURGE_EVERY_BEATS = 12
+_REAP_SECONDS_MAX = 1.0
 
 
 class WorkerLease:
@@ -33,6 +34,7 @@ class WorkerLease:
         self._store = services.store
         self._clock = services.clock
         self._lease_ms = round(settings.lease_seconds * 1000)
+        self._beat_seconds = settings.lease_seconds / 3
         self._on_lost = on_lost
         self._on_freed = on_freed
         self._expires_ms = 0
@@ -44,14 +46,13 @@ class WorkerLease:
         await self._beat()
 
     async def keep(self) -> None:
-        """Renew the lease for ever, free what lapsed leases held, delete what is past retention."""
+        """Renew the lease, and delete what is past its retention, for ever."""
         beats = 0
         while True:
-            await asyncio.sleep(self._lease_ms / 3000 * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
+            await asyncio.sleep(self._beat_seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
             try:
                 if not await self._beat():
                     await self._lose("it had lapsed")
-                await self._reap()
                 if beats % _PURGE_EVERY_BEATS == 0:
                     now_ms = self._clock.now_ms()
                     await self._store.purge(now_ms=now_ms, limit=PURGE_BATCH_MAX)
@@ -60,6 +61,16 @@ class WorkerLease:
                 if self._clock.now_ms() > self._expires_ms:
                     await self._lose("the database could not be reached in time")
             beats += 1
+
+    async def reap_others(self) -> None:
+        """Free, for ever, what lapsed leases held: within a second or two of their lapse."""
+        while True:
+            seconds = min(self._beat_seconds, _REAP_SECONDS_MAX)
+            await asyncio.sleep(seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
+            try:
+                await self._reap()
+            except StoreError as error:
+                _LOG.warning("lapsed leases are not looked for: %s", error)
 
     async def give_up(self) -> None:
         """Remove the lease; what is still held is handed back."""

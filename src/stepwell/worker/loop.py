@@ -61,7 +61,7 @@ class Worker:
         """Take a lease and begin to claim."""
         await self._lease.take()
         loop = asyncio.get_running_loop()
-        for work in (self._claim_loop(), self._lease.keep()):
+        for work in (self._claim_loop(), self._lease.keep(), self._lease.reap_others()):
             self._tasks.append(loop.create_task(work))
 
     async def stop(self) -> None:

@@ -30,6 +30,8 @@ _NO_PROGRESS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
+    """One piece of a stream, and whose it is."""
+
     step: StepKey
     ordinal: int
     data: bytes

@@ -215,6 +215,14 @@ WHERE owner IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = owner AND NOT is_reaped)
 LIMIT :limit;
 
+-- name: is_any_lapsed
+SELECT EXISTS (SELECT 1 FROM workers WHERE expires_ms < :now AND NOT is_reaped)
+OR EXISTS (
+    SELECT 1 FROM instances
+    WHERE owner IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = owner AND NOT is_reaped)
+);
+
 -- name: free_lapsed
 -- What is no progress: a start, or running and waiting (kinds 3, 4, 21, 22, 30, 40).
 UPDATE instances SET

@@ -196,7 +196,9 @@ class SQLiteStore:
             batch.flush()
             return len(freed)
 
-        return await self._write(work)
+        # Workers ask often and mostly in vain: look first, without the write lock.
+        ((is_any,),) = await self._read("is_any_lapsed", now=now_ms)
+        return await self._write(work) if is_any else 0
 
     async def purge(self, *, now_ms: int, limit: int) -> int:
         """Delete finished instances whose retention is over."""

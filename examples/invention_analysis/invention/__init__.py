@@ -1,0 +1,1 @@
+"""The invention analysis: from a conversation to a report on prior art."""

@@ -1,0 +1,1 @@
+"""The analysts: Claude, and one that needs no model and no network."""
