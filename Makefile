@@ -1,89 +1,67 @@
-# One command for each thing to do; `make test` is what continuous integration runs.
+# One command per job; `make` alone lists them. They need Python 3.11 or newer, and nothing else.
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+VENV    ?= .venv
+PYTHON  ?=
+WORKERS ?= auto
+
+BIN  := $(VENV)/bin
+CODE := $(wildcard src tests examples benchmarks scripts)
+
 .DEFAULT_GOAL := help
+# Also under `make -j` one part runs after the other: the machine is the tests' to use.
 .NOTPARALLEL:
-MAKEFLAGS += --no-print-directory
-
-VENV := .venv
-BIN := $(VENV)/bin
-UV := $(shell command -v uv 2>/dev/null)
-PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python
-CODE := src tests examples $(wildcard benchmarks)
-
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PIP_NO_INPUT := 1
-
-.PHONY: help demo test check bench format format-check lint types layers tests clean
+.PHONY: help demo test check bench format lint types layers tests clean
 
 help:
-	@echo "make demo     set up, and watch a workflow be killed and go on"
-	@echo "make test     set up, then lint, types, layers and all tests (what CI runs)"
-	@echo "make check    make test, and is the formatting right"
-	@echo "make bench    set up, and measure"
-	@echo "make format   format the code, and fix what can be fixed by machine"
-	@echo "make clean    remove the environment, caches and databases"
+	@echo "make demo     set up, then run the example: an analysis that survives a kill -9"
+	@echo "make test     set up, then lint, types, layers and all tests: what CI runs"
+	@echo "make check    the same after formatting the code: run it before each commit"
+	@echo "make bench    set up, then measure against bare sqlite3 and DBOS"
+	@echo "make format   format the code and fix what can be fixed"
+	@echo "make clean    remove caches and build outputs; the environment in $(VENV) stays"
+	@echo
+	@echo "Parts of test:  lint  types  layers  tests"
+	@echo "Settings:       PYTHON=python3.12  VENV=/tmp/venv  WORKERS=4 (test processes)"
 
-demo: $(VENV)/.demo
+# A stamp per set of extras: an environment is set up once, and again when pyproject.toml changes.
+$(BIN)/.ready-demo: EXTRAS := server,example
+$(BIN)/.ready-test: EXTRAS := test
+$(BIN)/.ready-bench: EXTRAS := bench
+$(BIN)/.ready-%: pyproject.toml
+	@scripts/setup.sh "$(VENV)" "$(EXTRAS)" "$(PYTHON)"
+	@touch $@
+
+demo: $(BIN)/.ready-demo
 	@$(BIN)/python examples/invention_analysis/demo.py
+
+bench: $(BIN)/.ready-bench
+	@$(BIN)/python benchmarks/run.py
 
 test: lint types layers tests
 
-check: format-check test
+check: format test
 
-bench: $(VENV)/.bench
-	@$(BIN)/python benchmarks/run.py
-
-format: $(VENV)/.test
+format: $(BIN)/.ready-test
 	@$(BIN)/ruff check --quiet --fix-only $(CODE)
 	@$(BIN)/ruff format --quiet $(CODE)
 
-format-check: $(VENV)/.test
-	@$(BIN)/ruff format --quiet --check $(CODE) || { \
-	    echo "Not formatted: run make format." >&2; exit 1; }
-
-lint: $(VENV)/.test
+lint: $(BIN)/.ready-test
+	@$(BIN)/ruff format --check $(CODE) || { echo "Run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet $(CODE)
 
-types: $(VENV)/.test
-	@$(BIN)/mypy --no-error-summary
+types: $(BIN)/.ready-test
+	@$(BIN)/mypy --no-error-summary $(wildcard src examples tests/typing)
+	@test ! -d tests/typing || $(BIN)/pyright --pythonpath $(BIN)/python
 
-layers: $(VENV)/.test
-	@log="$$($(BIN)/python -m tests.test_layers 2>&1)" || { echo "$$log" >&2; exit 1; }
+layers: $(BIN)/.ready-test
+	@$(BIN)/lint-imports --no-logo
 
-tests: $(VENV)/.test
-	@$(BIN)/python -m pytest -q -n 2
+# First what measures time, with the machine to itself (exit code 5: there is no such test), then
+# the rest, on all cores.
+tests: $(BIN)/.ready-test
+	@$(BIN)/pytest -q -m timing || [ $$? -eq 5 ]
+	@$(BIN)/pytest -q -m "not timing" -n $(WORKERS) --dist worksteal
 
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@find . \( -name '*.db' -o -name '*.db-shm' -o -name '*.db-wal' \) -delete
-
-# Each stamp says: installed with these extras, since pyproject.toml last changed.
-$(VENV)/.demo: EXTRAS := server,example
-$(VENV)/.test: EXTRAS := test
-$(VENV)/.bench: EXTRAS := bench,test
-$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: pyproject.toml | $(BIN)/python
-	@echo "Installing stepwell[$(EXTRAS)] into $(VENV) …" >&2
-ifdef UV
-	@$(UV) pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'
-else
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
-	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
-endif
-	@touch $@
-
-$(BIN)/python:
-ifdef UV
-	@$(UV) venv --quiet --python '>=3.11' $(VENV)
-else
-	@for python in $(PYTHONS); do \
-	    if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	        exec "$$python" -m venv $(VENV); \
-	    fi; \
-	done; \
-	echo "Stepwell needs Python 3.11 or newer, and there is none on the PATH." >&2; \
-	echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
-	exit 1
-endif
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .stepwell
+	@find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -2,9 +2,9 @@
 
     python examples/invention_analysis/demo.py
 
-It starts `stepwell dev` on this project in a temporary folder, starts an analysis over HTTP, kills the
-server with SIGKILL in the middle, starts it again, and shows from a log of side effects that no step
-whose result was stored ran a second time. No key and no service is needed.
+It starts `stepwell dev` on this project in a temporary folder, starts an analysis over HTTP, kills
+the server with SIGKILL in the middle, starts it again, and shows from a log of side effects that no
+step whose result was stored ran a second time. No key and no service is needed.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def main() -> int:
         return 1
     shutil.rmtree(folder)
     say("⑤ Where to look next: examples/invention_analysis/invention/workflow.py is the workflow,")
-    say("   README.md the first steps, and `cd examples/invention_analysis && stepwell dev` runs it.")
+    say("   README.md has the first steps; stepwell dev in examples/invention_analysis runs it.")
     return 0
 
 

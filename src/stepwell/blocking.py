@@ -15,6 +15,6 @@ from stepwell.wiring import open as _open
 __all__ = ["BlockingInstance", "BlockingPage", "BlockingStepwell", "BlockingWorkflow", "open"]
 
 
-def open(url: str, **options: Any) -> BlockingStepwell:  # noqa: A001  (it is stepwell.blocking.open)
+def open(url: str, **options: Any) -> BlockingStepwell:
     """Open a database of workflows; takes what `stepwell.open` takes."""
     return BlockingStepwell(_open(url, **options))

@@ -12,13 +12,13 @@
     │   ├── PayloadTooLargeError      a value above its maximum
     │   └── the four stream errors    InvalidStepStreamError, UnsupportedStreamChunkError,
     │                                 OversizedStreamChunkError, StreamOutputStorageLimitError
-    ├── WorkflowTimeoutError          an attempt or a wait took longer than it may (also TimeoutError)
+    ├── WorkflowTimeoutError          an attempt or a wait took too long; also a TimeoutError
     ├── WorkflowInternalError         the engine's own failure, e.g. the worker of an attempt died
     ├── NonRetryableError             raise it in a step: fails now, without further attempts
     ├── StepError                     stands for a step's error whose class cannot be imported here
-    ├── RollbackMissing               a step must be rolled back but its handler is gone from the code
-    ├── Terminated                    what a rollback handler sees as the trigger of a termination
-    ├── InstanceErrored               `result()` of an instance that ended errored; cause = the error
+    ├── RollbackMissing               a step must be rolled back but its handler is gone
+    ├── Terminated                    the trigger that rollback handlers see in a termination
+    ├── InstanceErrored               `result()` of an instance that failed; its error is the cause
     ├── InstanceTerminated            `result()` of an instance that was terminated
     └── StoreError                    the database cannot do what was asked
         ├── StoreBusy                 locked by another process for longer than the time limit
@@ -180,5 +180,5 @@ class SchemaTooNew(StoreError):
     """The database was upgraded by a newer Stepwell."""
 
 
-class RunDropped(BaseException):  # noqa: N818  (no error: it unwinds a run that may not go on)
+class RunDropped(BaseException):
     """This run may not go on: it was replaced, paused, terminated or handed back."""

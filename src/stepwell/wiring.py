@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,13 @@ class Settings:
     grace_seconds: float = 10.0
     linger_seconds: float | None = 1.0
     blocking_seconds: float | None = 1.0
-    maxima: Limits = Limits()
+    maxima: Limits = field(default_factory=Limits)
     clock: Clock | None = None
     store: Store | None = None
 
 
 @asynccontextmanager
-async def open(  # noqa: A001  (it is called stepwell.open)
+async def open(
     url: str,
     *,
     workflows: WorkflowClasses = (),
@@ -126,9 +126,7 @@ async def open(  # noqa: A001  (it is called stepwell.open)
         yield Stepwell(desk)
 
 
-async def _watch(
-    stack: AsyncExitStack, store: Store, listeners: list[Callable[[], None]]
-) -> None:
+async def _watch(stack: AsyncExitStack, store: Store, listeners: list[Callable[[], None]]) -> None:
     task = asyncio.get_running_loop().create_task(watch_changes(store, _WATCH_SECONDS, listeners))
 
     async def end() -> None:

@@ -55,7 +55,8 @@ async def test_e75_log_of_a_step_with_one_failure(open_well: Open) -> None:
             "workflow_queued", "workflow_started", "step_started", "attempt_started",
             "attempt_errored", "attempt_started", "attempt_completed", "step_completed",
             "workflow_completed",
-        ] == [t for t in await types_of(instance) if t not in {"workflow_waiting", "workflow_running"}]  # fmt: skip
+        ] == [t for t in await types_of(instance) if t not in {"workflow_waiting",
+        "workflow_running"}]  # fmt: skip
 
 
 async def test_s001_non_retryable_runs_once(open_well: Open) -> None:

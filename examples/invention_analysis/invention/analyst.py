@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Protocol
 
-from invention.analysts.claude import ClaudeAnalyst
 from invention.analysts.offline import OfflineAnalyst
 from invention.models import Conversation, Features, Findings, Patent, PatentAnalysis
 from invention.settings import Env, setting
 from stepwell import NonRetryableError
+
+CLAUDE = "claude"
 
 
 class Analyst(Protocol):
@@ -31,10 +34,10 @@ class Analyst(Protocol):
 
 def choose_analyst(env: Env) -> str:
     """Name the analyst for a new analysis: Claude with a key, else the offline one."""
-    return ClaudeAnalyst.name if setting(env, "ANTHROPIC_API_KEY") else OfflineAnalyst.name
+    return CLAUDE if setting(env, "ANTHROPIC_API_KEY") else OfflineAnalyst.name
 
 
-def open_analyst(name: str, env: Env) -> Analyst:
+async def open_analyst(name: str, env: Env) -> Analyst:
     """Give the analyst of an analysis that has begun: it ends with the one it began with.
 
     Raises:
@@ -44,4 +47,8 @@ def open_analyst(name: str, env: Env) -> Analyst:
         return OfflineAnalyst()
     if not setting(env, "ANTHROPIC_API_KEY"):
         raise NonRetryableError("this analysis began with Claude, and ANTHROPIC_API_KEY is unset")
-    return ClaudeAnalyst(env)
+    # The SDK takes a second to import: not at the start, where those without a key would wait for
+    # it too, and not in the event loop.
+    module = await asyncio.to_thread(import_module, "invention.analysts.claude")
+    analyst: Analyst = module.ClaudeAnalyst(env)
+    return analyst

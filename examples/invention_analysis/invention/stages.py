@@ -78,7 +78,8 @@ class Stages:
         """Find the features of the invention in the conversation."""
 
         async def work() -> Features:
-            return await self._analyst().extract_features(self.conversation)
+            analyst = await self._analyst()
+            return await analyst.extract_features(self.conversation)
 
         features = await self._do("extract features", self._thought, work)
         await self._record("features", lambda rows, now: rows.put_features(self.id, features, now))
@@ -126,7 +127,8 @@ class Stages:
         """Judge the invention, and compose the report."""
 
         async def work() -> Report:
-            findings = await self._analyst().write_findings(features, outcomes.analyses)
+            analyst = await self._analyst()
+            findings = await analyst.write_findings(features, outcomes.analyses)
             markdown = render_report(
                 self.conversation.title,
                 features=features,
@@ -176,7 +178,8 @@ class Stages:
 
     async def _analyse_patent(self, features: Features, patent: Candidate) -> PatentAnalysis:
         async def work() -> PatentAnalysis:
-            return await self._analyst().analyse_patent(features, patent)
+            analyst = await self._analyst()
+            return await analyst.analyse_patent(features, patent)
 
         return await self._do(f"analyse {patent.number}", self._thought, work)
 
@@ -200,8 +203,8 @@ class Stages:
 
         return await self._step.do(name, dict(config), effect)
 
-    def _analyst(self) -> Analyst:
-        return open_analyst(self._analyst_name, self.env)
+    async def _analyst(self) -> Analyst:
+        return await open_analyst(self._analyst_name, self.env)
 
 
 async def _settle(work: Awaitable[T]) -> T | Exception:

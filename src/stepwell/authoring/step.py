@@ -48,7 +48,7 @@ class WorkflowStep:
         self._registry = StepRegistry()
 
     @overload
-    def do(  # type: ignore[overload-overlap]  # an async callable matches both; the first wins
+    def do(
         self, name: str, callback: Callable[..., Awaitable[T]], /, **options: Unpack[StepOptions]
     ) -> Coroutine[Any, Any, T]: ...
     @overload
@@ -56,7 +56,7 @@ class WorkflowStep:
         self, name: str, callback: Callable[..., T], /, **options: Unpack[StepOptions]
     ) -> Coroutine[Any, Any, T]: ...
     @overload
-    def do(  # type: ignore[overload-overlap]  # an async callable matches both; the first wins
+    def do(
         self,
         name: str,
         config: Config | None,
@@ -84,7 +84,7 @@ class WorkflowStep:
         **options: Unpack[StepOptions],
     ) -> StepDecorator: ...
 
-    def do(self, name: Any = None, config: Any = None, callback: Any = None, /, **options: Any) -> Any:
+    def do(self, name: Any = None, config: Any = None, callback: Any = None, **options: Any) -> Any:
         """Run a callable once, durably; or decorate a function to be such a step.
 
         Forms:
@@ -122,8 +122,6 @@ class WorkflowStep:
         return self._driver.do(_parse(name, callback, config, options))
 
     def _decorator(self, name: Any, config: Any, options: dict[str, Any]) -> Any:
-        if "config" in options:
-            config = options.pop("config")
         if callable(name):  # @step.do without parentheses
             return self._registered(name, None, config, options)
         return StepDecorator(self, name, config, options)
@@ -185,7 +183,7 @@ class StepDecorator:
         self._options = options
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # an async callable matches both
+    def __call__(
         self, function: Callable[..., Awaitable[T]]
     ) -> Callable[[], Coroutine[Any, Any, T]]: ...
     @overload

@@ -1,7 +1,7 @@
 """The class that an author writes, and the event that starts it.
 
-    class Onboarding(WorkflowEntrypoint[Env, Signup]):
-        async def run(self, event: WorkflowEvent[Signup], step: WorkflowStep) -> dict: ...
+class Onboarding(WorkflowEntrypoint[Env, Signup]):
+async def run(self, event: WorkflowEvent[Signup], step: WorkflowStep) -> dict: ...
 """
 
 from __future__ import annotations

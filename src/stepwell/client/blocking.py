@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from stepwell.client.client import Stepwell
 from stepwell.client.handles import Workflow, WorkflowInstance
@@ -85,9 +85,9 @@ class BlockingInstance:
         """Run again, from the top or from a step."""
         self._portal.call(self._inner.restart(from_step))
 
-    def terminate(self, rollback: bool = False) -> None:
+    def terminate(self, *, rollback: bool = False) -> None:
         """End the instance."""
-        self._portal.call(self._inner.terminate(rollback))
+        self._portal.call(self._inner.terminate(rollback=rollback))
 
     def delete(self) -> None:
         """Remove the instance."""
@@ -168,7 +168,7 @@ class BlockingStepwell:
         self._portal: Portal | None = None
         self._inner: Stepwell | None = None
 
-    def __enter__(self) -> BlockingStepwell:
+    def __enter__(self) -> Self:
         self._portal = Portal()
         try:
             self._inner = self._portal.call(self._opened.__aenter__())
@@ -177,7 +177,7 @@ class BlockingStepwell:
             raise
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._portal is not None:
             try:
                 self._portal.call(_leave(self._opened))
@@ -187,7 +187,7 @@ class BlockingStepwell:
     def workflow(self, workflow: str | WorkflowClass) -> BlockingWorkflow:
         """Give the handle of a workflow, by its class or its name."""
         if self._portal is None or self._inner is None:
-            raise RuntimeError("use it as a context manager: with stepwell.blocking.open(…) as well")
+            raise RuntimeError("it is not open: use `with stepwell.blocking.open(…) as well`")
         return BlockingWorkflow(self._portal, self._inner.workflow(workflow))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from stepwell.client.registry import retention_of
 from stepwell.client.views import InstanceState, StepView, state_of, steps_of
@@ -246,8 +246,9 @@ class WorkflowInstance:
     async def status(self) -> InstanceState:
         """Tell how the instance is: `status`, `output`, `error`, `rollback`."""
         instance = await self._find()
-        last = await self._desk.store.last_fact(instance.key) if instance.status.is_terminal else None
-        return state_of(instance, last)
+        if not instance.status.is_terminal:
+            return state_of(instance, None)
+        return state_of(instance, await self._desk.store.last_fact(instance.key))
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the end and give the output.
@@ -300,15 +301,13 @@ class WorkflowInstance:
                 code="instance.cannot_restart",
             )
 
-    async def terminate(self, rollback: bool = False) -> None:
+    async def terminate(self, *, rollback: bool = False) -> None:
         """End the instance now; with `rollback`, undo its steps first.
 
         Raises:
             WorkflowError: code `instance.cannot_terminate`, it has ended already.
         """
-        command = Terminate(
-            ref=self._ref, rollback=rollback, detail=detail_text(trigger="binding")
-        )
+        command = Terminate(ref=self._ref, rollback=rollback, detail=detail_text(trigger="binding"))
         if await self._do(command) is Outcome.FINISHED:
             raise WorkflowError(
                 f"{self._ref.workflow}/{self._ref.id} has ended already, in a finite state",
@@ -405,7 +404,7 @@ class _Listening:
     def _hear(self, _topic: object) -> None:
         self._changed.set()
 
-    def __enter__(self) -> _Listening:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -456,5 +455,3 @@ def _cursor(cursor: str | None) -> int | None:
     if not cursor.isdecimal():
         raise InvalidRequest(f"{cursor!r} is no cursor; use the `cursor` of the page before")
     return int(cursor)
-
-

@@ -76,7 +76,8 @@ def steps_of(facts: Iterable[Fact]) -> list[StepView]:
 def _apply(views: dict[tuple[str, str], StepView], event: LogEvent) -> None:
     is_rollback = event.type.startswith("rollback_")
     family, _, what = event.type.removeprefix("rollback_").partition("_")
-    family = ("rollback_step" if is_rollback else "step") if family in {"step", "attempt"} else family
+    if family in {"step", "attempt"}:
+        family = "rollback_step" if is_rollback else "step"
     key = (family, event.step or "")
     view = views.get(key)
     if view is None:
@@ -97,9 +98,8 @@ def _apply_attempt(view: StepView, event: LogEvent, what: str) -> None:
     attempts: list[dict[str, Any]] = view["attempts"]
     number = event.details.get("attempt", len(attempts) + 1)
     if what == "started" or not attempts:
-        attempts.append(
-            {"attempt": number, "start": event.timestamp, "end": None, "success": None, "error": None}
-        )
+        begun = {"attempt": number, "start": event.timestamp}
+        attempts.append({**begun, "end": None, "success": None, "error": None})
     if what != "started":
         attempts[-1].update(
             end=event.timestamp, success=what == "completed", error=event.details.get("error")

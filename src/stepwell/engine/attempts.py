@@ -273,7 +273,7 @@ class Attempts:
         )
 
 
-class _RetryAt(Exception):  # noqa: N818  (a signal between two methods of this file)
+class _RetryAt(Exception):
     """Another attempt is due."""
 
     def __init__(self, due_ms: int) -> None:

@@ -7,7 +7,7 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
@@ -25,37 +25,15 @@ class Shape(NamedTuple):
 
 def shape_of(callback: Callable[..., Any]) -> Shape:
     """Tell how a callable wants to be called; remembered by its code, which loops share."""
-    code = getattr(callback, "__code__", None)
-    if code is None or inspect.ismethod(callback):
+    if type(callback) is not FunctionType or hasattr(callback, "__wrapped__"):
         return _inspect_shape(callback)
-    return _shape_of_code(code, _has_defaults(callback), callback)
-
-
-def _has_defaults(callback: Callable[..., Any]) -> tuple[int, bool]:
-    defaults = getattr(callback, "__defaults__", None)
-    return len(defaults or ()), hasattr(callback, "__wrapped__")
-
-
-class _Ignored:
-    """Carries a callable through the cache of `_cached_shape` without being part of its key."""
-
-    def __init__(self, callback: Callable[..., Any]) -> None:
-        self.callback = callback
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Ignored)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-def _shape_of_code(code: Any, defaults: tuple[int, bool], callback: Callable[..., Any]) -> Shape:
-    return _cached_shape(code, defaults, _Ignored(callback))
-
-
-@lru_cache(maxsize=4096)
-def _cached_shape(code: Any, defaults: tuple[int, bool], ignored: _Ignored) -> Shape:
-    return _inspect_shape(ignored.callback)
+    known = (callback.__code__, len(callback.__defaults__ or ()))
+    shape = _SHAPES.get(known)
+    if shape is None:
+        if len(_SHAPES) >= _SHAPES_MAX:
+            _SHAPES.clear()
+        shape = _SHAPES[known] = _inspect_shape(callback)
+    return shape
 
 
 def _inspect_shape(callback: Callable[..., Any]) -> Shape:
@@ -69,10 +47,16 @@ def _inspect_shape(callback: Callable[..., Any]) -> Shape:
         for p in parameters
     )
     target = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004
-    target = inspect.unwrap(target) if inspect.isfunction(target) else getattr(target, "func", target)
+    if inspect.isfunction(target):
+        target = inspect.unwrap(target)
+    target = getattr(target, "func", target)  # functools.partial
     return Shape(
         inspect.iscoroutinefunction(target), inspect.isasyncgenfunction(target), takes_context
     )
+
+
+_SHAPES: dict[tuple[CodeType, int], Shape] = {}
+_SHAPES_MAX = 4096
 
 
 class Callback:

@@ -4,10 +4,10 @@ All writes of a run go through its `Hold`. "Lazy" facts (a step has started, a s
 not be durable before user code goes on: losing them in a crash changes nothing that replay returns.
 They ride along with the run's next write, or are written after some milliseconds.
 
-A branch of user code that waits is a `Park`. When nothing is in flight and every branch is parked for
-long, the lease is given back in one conditional write (RESTING, then RESTED): no event may have come
-meanwhile. The same worker may wake the run in place if it gets the very next epoch; otherwise it is
-dropped. A run that is over refuses every further step.
+A branch of user code that waits is a `Park`. When nothing is in flight and every branch is parked
+for long, the lease is given back in one conditional write (RESTING, then RESTED): no event may have
+come meanwhile. The same worker may wake the run in place if it gets the very next epoch; otherwise
+it is dropped. A run that is over refuses every further step.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class Hold:
         self._is_rest_check_due = False
         self._is_entering_pause = False
         self.is_closing = False
+        self._idle: asyncio.Future[None] | None = None
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Hold:
         for park in self._parks:
             if park.timer is not None:
                 park.timer.cancel()
-        for gate in (self._pause_gate, self._settled):
+        for gate in (self._pause_gate, self._settled, self._idle):
             if gate is not None and not gate.done():
                 gate.cancel()
 
@@ -228,8 +229,16 @@ class Hold:
             self.in_flight[task] = left
         else:
             self.in_flight.pop(task, None)
+            if not self.in_flight and self._idle is not None and not self._idle.done():
+                self._idle.set_result(None)
             if self._pause_gate is not None or self._parks:
                 self.consider()
+
+    async def wait_idle(self) -> None:
+        """Wait until no attempt is in flight."""
+        while self.in_flight and self.state is not RunState.OVER:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
 
     # ---- parking -----------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Journal:
         return outcome
 
     def remind(self, flush: Callable[[], None]) -> None:
-        """Call `flush` after some milliseconds: a run's lazy facts should not stay unwritten long."""
+        """Call `flush` after some milliseconds: lazy facts should not stay unwritten long."""
         if not self._reminders:
             self._loop.call_later(LAZY_SECONDS, self._remind)
         self._reminders[flush] = None

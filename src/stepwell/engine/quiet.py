@@ -37,9 +37,7 @@ def _are_quiet(tasks: Iterable[Any], parked: Collection[asyncio.Future[Any]]) ->
     return all(is_quiet(task, parked) for task in tasks)
 
 
-def _waits_structurally(
-    task: asyncio.Task[Any], parked: Collection[asyncio.Future[Any]]
-) -> bool:
+def _waits_structurally(task: asyncio.Task[Any], parked: Collection[asyncio.Future[Any]]) -> bool:
     coroutine: Any = task.get_coro()
     while inspect.iscoroutine(getattr(coroutine, "cr_await", None)):
         coroutine = coroutine.cr_await
@@ -54,4 +52,4 @@ def _waits_structurally(
         tasks = [tasks] if isinstance(tasks, asyncio.Future) else tasks
     else:
         tasks = None
-    return bool(tasks) and _are_quiet(tasks, parked)
+    return tasks is not None and len(tasks) > 0 and _are_quiet(tasks, parked)

@@ -1,9 +1,9 @@
 """The rollback phase: undo what started, newest first, then end the instance.
 
-Order and eligibility come from history: every `do` that declared a rollback and has started, whether
-it succeeded, failed or was interrupted, and whose rollback is not finished, in descending order of
-start. It stops at the first handler that finally fails. The instance's error stays the one that
-triggered the rollback.
+Order and eligibility come from history: every `do` that declared a rollback and has started,
+whether it succeeded, failed or was interrupted, and whose rollback is not finished, in descending
+order of start. It stops at the first handler that finally fails. The instance's error stays the one
+that triggered the rollback.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class RollbackPhase:
         fact = Fact(FactKind.ROLLBACK_STARTED, self._hold.now_ms(), detail=detail)
         await self._hold.settle()
         facts = (*self._hold.take_lazy(), fact)
-        command = SetStatus(
-            lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts
-        )
+        command = SetStatus(lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts)
         if await self._hold.services.journal.submit(command) is not Written.APPLIED:
             raise RunDropped
 
@@ -180,7 +178,8 @@ class _Handler:
         self._hold = hold
         self._plan = plan
         self._error = error
-        self._callback = Callback(DoCall(plan.key.name, plan.handler, context_index=0), hold.services.threads)
+        call = DoCall(plan.key.name, plan.handler, context_index=0)
+        self._callback = Callback(call, hold.services.threads)
 
     async def attempt_once(self, attempt: int) -> Outcome:
         """Call the handler; what it returns is not kept."""

@@ -8,6 +8,7 @@ different names is harmless.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -351,10 +352,8 @@ def _duration(value: Duration, what: str) -> int:
 
 def _epoch_ms(when: datetime | float | str, name: str) -> int:
     if isinstance(when, str):
-        try:
+        with contextlib.suppress(ValueError):  # what is no time is refused below
             when = datetime.fromisoformat(when)
-        except ValueError:
-            when = when.strip()
     if isinstance(when, datetime):
         aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)

@@ -15,7 +15,7 @@ _LOG = logging.getLogger("stepwell.engine")
 async def watch_changes(
     store: Store, seconds: float, listeners: Sequence[Callable[[], None]]
 ) -> None:
-    """Look at the store's change mark every `seconds`, for ever; call the listeners when it moves."""
+    """Look at the change mark every `seconds`, for ever; call the listeners when it moves."""
     mark: object = None
     while True:
         await asyncio.sleep(seconds)

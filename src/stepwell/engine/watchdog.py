@@ -1,7 +1,7 @@
 """Notice code that blocks the event loop, and name it: workflow, step, file and line.
 
-A thread looks at a heartbeat that the loop sets. While the loop does not answer, the thread reads the
-stack of the loop's thread; the innermost frame outside the standard library and Stepwell is the
+A thread looks at a heartbeat that the loop sets. While the loop does not answer, the thread reads
+the stack of the loop's thread; the innermost frame outside the standard library and Stepwell is the
 author's line, and the asyncio task that is running tells which instance it belongs to.
 """
 

@@ -156,7 +156,7 @@ class Hibernate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStatus:
-    """Record a status that the run itself reached while it keeps the lease: running, rollingBack."""
+    """Record a status that the run reached and keeps its lease in: running, rollingBack."""
 
     lease: Lease
     status: InstanceStatus
@@ -220,14 +220,5 @@ class DropChunks:
 
 
 ClientCommand = Create | SendEvent | Pause | Resume | Terminate | Restart | Delete
-RunCommand = (
-    Append
-    | Hibernate
-    | SetStatus
-    | EnterPause
-    | Finish
-    | Release
-    | PutChunk
-    | DropChunks
-)
+RunCommand = Append | Hibernate | SetStatus | EnterPause | Finish | Release | PutChunk | DropChunks
 Command = ClientCommand | RunCommand

@@ -24,7 +24,7 @@ class StepKey(NamedTuple):
 
     kind: StepKind
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a key
 
     @property
     def label(self) -> str:
@@ -44,8 +44,9 @@ class Backoff(StrEnum):
 class Retries:
     """How often and how fast a failed step is tried again.
 
-    `limit` counts retries: attempts = limit + 1. `delay` is kept as the author wrote it (milliseconds
-    or text), for display; `delay_ms` is its value, None when a function decides ("[dynamic]").
+    `limit` counts retries: attempts = limit + 1. `delay` is kept as the author wrote it
+    (milliseconds or text), for display; `delay_ms` is its value, None when a function decides
+    ("[dynamic]").
     """
 
     limit: int = 5

@@ -35,7 +35,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """What a holder must know of a run that it holds: its status and its newest event's id (or 0)."""
+    """What a holder must know of a run: its status and its newest event's id (or 0)."""
 
     key: int
     epoch: int
@@ -61,11 +61,11 @@ class Store(Protocol):
     async def claim(
         self, *, worker: str, workflows: Sequence[str], limit: int, now_ms: int
     ) -> list[Claim]:
-        """Take up to `limit` unheld instances of these workflows with ready_ms <= now, oldest first.
+        """Take up to `limit` unheld instances with ready_ms <= now, oldest first.
 
-        Each gets owner = worker, epoch + 1, ready_ms = None, and status running (rollingBack
-        keeps its status); started_ms = now if it had none. An unheld waitingForPause instance is
-        never claimed, because `reap` and `Release` turn it into paused.
+        Only instances of `workflows`. Each gets owner = worker, epoch + 1, ready_ms = None, and
+        status running (rollingBack keeps its status); started_ms = now if it had none. An unheld
+        waitingForPause instance is never claimed, because `reap` and `Release` turn it into paused.
         """
 
     async def load(self, keys: Sequence[int]) -> dict[int, Memory]:

@@ -44,7 +44,6 @@ __all__ = [
     "D1Value",
 ]
 
-BUSY_SECONDS_MAX = 10.0
 _OPEN_TRIES_MAX = 50
 _OPEN_PAUSE_SECONDS = 0.1
 _SCHEMA_WORDS = frozenset({"CREATE", "DROP", "ALTER"})
@@ -55,10 +54,16 @@ _T = TypeVar("_T")
 
 
 class D1Database:
-    """A database file. Opened when first used."""
+    """A database file. Opened when first used.
 
-    def __init__(self, path: Path | str) -> None:
+    Args:
+        path: the file, or ":memory:" for a database that dies with this object.
+        busy_seconds_max: how long a statement waits for another process to let the file go.
+    """
+
+    def __init__(self, path: Path | str, *, busy_seconds_max: float = 10.0) -> None:
         self._path = path
+        self._busy_seconds_max = busy_seconds_max
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-d1")
         self._is_closed = False
@@ -182,7 +187,7 @@ class D1Database:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             try:
-                self._connection = _open(self._path)
+                self._connection = _open(self._path, self._busy_seconds_max)
             except (OSError, sqlite3.Error) as error:
                 raise D1Error(
                     f"D1_ERROR: the database {str(self._path)!r} cannot be opened: {error}"
@@ -263,10 +268,10 @@ class Answer:
         return D1Result(results=rows, success=True, meta=self.meta)
 
 
-def _open(path: Path | str) -> sqlite3.Connection:
+def _open(path: Path | str, busy_seconds_max: float) -> sqlite3.Connection:
     if str(path) != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS_MAX, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=busy_seconds_max, isolation_level=None)
     try:
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
@@ -309,5 +314,5 @@ def _reason(error: Exception) -> str:
     if text.startswith(_ONE_STATEMENT):
         return "this is more than one statement; use batch([…]) or exec(…)"
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname == "SQLITE_BUSY":
-        return f"{text} (by another process, for more than {BUSY_SECONDS_MAX:g} seconds)"
+        return f"{text} (another process holds the file for too long)"
     return text

@@ -12,7 +12,7 @@ from stepwell.errors import StepwellError
 D1Value: TypeAlias = int | float | str | bytes | None
 
 _INTEGER_MAX = 2**63 - 1
-_SQL_SHOWN_CHARS_MAX = 500
+_SHOWN_CHARS_MAX = 500
 _QUOTED_NEAR = re.compile(r'near "(?P<token>.+?)": syntax error', re.DOTALL)
 _UNKNOWN_NAME = re.compile(r"(?:no such (?:table|column|function)|ambiguous column name): (\S+)")
 _ADVICE: dict[type, str] = {
@@ -119,11 +119,13 @@ def check_parameter(index: int, value: object) -> D1Value:
 
 def sql_error(reason: str, sql: str, *, where: str = "") -> D1Error:
     """Make the error for a statement that failed, with its text and the place if it is plain."""
-    shown = " ".join(sql.split())
-    if len(shown) > _SQL_SHOWN_CHARS_MAX:
-        shown = f"{shown[:_SQL_SHOWN_CHARS_MAX]}…"
-    message = f"D1_ERROR: {where}{reason}{_place(reason, sql)} in: {shown}"
+    shown = _shortened(" ".join(sql.split()))
+    message = f"D1_ERROR: {where}{_shortened(reason)}{_place(reason, sql)} in: {shown}"
     return D1Error(message, reason=reason, sql=sql)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:_SHOWN_CHARS_MAX]}…"
 
 
 def _refused(index: int, what: str, advice: str) -> D1Error:

@@ -45,7 +45,9 @@ def _parse(path: Path) -> list[Binding]:
 
 
 def _check(line: Binding, findings: Findings) -> None:
-    place = f"line {line.original.line}"
+    text = line.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    place = f"line {line.original.line + blank.count(chr(10))}"
     if line.error:
         findings.error(place, "cannot be read", 'Write NAME="value", and close each quote')
     elif line.key is not None and line.value is None:

@@ -33,9 +33,7 @@ def read_facts(rows: Iterable[Row]) -> list[Fact]:
     facts, kinds, steps = [], _FACT_KINDS, _STEP_KINDS
     for _, id_, kind, at, step, name, count, ordinal, attempt, began, due, payload, detail in rows:
         key = None if step is None else StepKey(steps[step], name, count)
-        facts.append(
-            Fact(kinds[kind], at, key, ordinal, attempt, began, due, payload, detail, id_)
-        )
+        facts.append(Fact(kinds[kind], at, key, ordinal, attempt, began, due, payload, detail, id_))
     return facts
 
 

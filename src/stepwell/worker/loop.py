@@ -44,7 +44,9 @@ class Worker:
         self._store = services.store
         self._definitions = definitions
         self._settings = settings
-        self._lease = WorkerLease(services, settings, on_lost=self._drop_all, on_freed=self._claim_soon)
+        self._lease = WorkerLease(
+            services, settings, on_lost=self._drop_all, on_freed=self._claim_soon
+        )
         self._running: dict[int, Run] = {}
         self._warm = WarmRuns(settings.max_warm)
         self._wake = asyncio.Event()
@@ -86,10 +88,11 @@ class Worker:
         """Start nothing new, and wait while attempts are in flight, up to the grace period."""
         for run in self._running.values():
             run.hold.close_gate()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.grace_seconds
-        while any(run.hold.in_flight for run in self._running.values()) and loop.time() < until:
-            await asyncio.sleep(0.01)
+        waits = [asyncio.create_task(run.hold.wait_idle()) for run in self._running.values()]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=self._settings.grace_seconds)
+            for wait in late:
+                wait.cancel()
 
     @property
     def running_count(self) -> int:
@@ -234,5 +237,3 @@ class Worker:
             hold.cancel_pause()
         if signal.last_event_id > hold.events_seen:
             hold.deliver(await self._store.pending_events(signal.key, hold.events_seen))
-
-

@@ -106,9 +106,7 @@ class Batch:
 
     def _find_refs(self, pairs: Iterable[tuple[int, Command]]) -> dict[int, _Found]:
         wanted = [
-            (index, command.ref)
-            for index, command in pairs
-            if isinstance(command, ClientCommand)
+            (index, command.ref) for index, command in pairs if isinstance(command, ClientCommand)
         ]
         if not wanted:
             return {}
@@ -174,9 +172,7 @@ class Batch:
             if key is None:
                 outcomes[index] = Outcome.EXISTS
             else:
-                self._note_one(
-                    key, FactKind.QUEUED, payload=command.params, detail=command.detail
-                )
+                self._note_one(key, FactKind.QUEUED, payload=command.params, detail=command.detail)
 
     def _finish(self, members: Indexed) -> None:
         for _, command in members:
@@ -185,9 +181,7 @@ class Batch:
         self._many("drop_events", [(c.lease.key,) for _, c in members])
 
     def _hibernate(self, members: Indexed, outcomes: list[Outcome | None]) -> None:
-        rows = [
-            (c.lease.key, c.wake_ms, _dumps(c.event_types), c.events_seen) for _, c in members
-        ]
+        rows = [(c.lease.key, c.wake_ms, _dumps(c.event_types), c.events_seen) for _, c in members]
         rested = {key for (key,) in self._many("hibernate_instances", rows)}
         for index, command in members:
             self._note(command.lease.key, command.facts)

@@ -9,8 +9,7 @@ from stepwell.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, Stor
 _KINDS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: (
         StoreBusy,
-        "is locked by another process; it is tried again. If this lasts, look for a process that "
-        "keeps a transaction open",
+        "is locked; it is tried again. If this lasts, find the process with an open transaction",
     ),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "is locked by another connection; it is tried again"),
     sqlite3.SQLITE_FULL: (StoreFull, "cannot grow: the disk is full. Free some space"),
@@ -26,7 +25,7 @@ _KINDS: dict[int, tuple[type[StoreError], str]] = {
     ),
     sqlite3.SQLITE_CORRUPT: (
         StoreCorrupt,
-        "is damaged; restore it from a backup, or save what can be read with `sqlite3 FILE .recover`",
+        "is damaged; restore it from a backup, or save what is readable: sqlite3 FILE .recover",
     ),
     sqlite3.SQLITE_NOTADB: (StoreCorrupt, "is no SQLite database; give another path"),
     sqlite3.SQLITE_IOERR: (StoreError, "cannot be read or written; check the disk"),

@@ -1,7 +1,7 @@
 """`SQLiteStore`: the store contract over one file.
 
-One writer thread and one reader thread, each with its own connection, so that a read never waits for
-an fsync and the event loop waits for neither. Every write is BEGIN IMMEDIATE … COMMIT. Several
+One writer thread and one reader thread, each with its own connection, so that a read never waits
+for an fsync and the event loop waits for neither. Every write is BEGIN IMMEDIATE … COMMIT. Several
 processes may share the file: SQLite's own lock orders their writes.
 """
 
@@ -153,9 +153,7 @@ class SQLiteStore:
             return sorted(rows, key=lambda row: place[row[0]])
 
         instances = [read_instance(row) for row in await self._write_lightly(work)]
-        return [
-            Claim(instance=one, lease=Lease(one.key, worker, one.epoch)) for one in instances
-        ]
+        return [Claim(instance=one, lease=Lease(one.key, worker, one.epoch)) for one in instances]
 
     async def beat(self, *, worker: str, expires_ms: int, now_ms: int) -> bool:
         """Create or renew the worker's lease."""
@@ -263,7 +261,8 @@ class SQLiteStore:
 
     async def pending_events(self, key: int, after_id: int) -> list[PendingEvent]:
         """Read unconsumed events."""
-        return [read_event(row) for row in await self._read("pending_events", key=key, after=after_id)]
+        rows = await self._read("pending_events", key=key, after=after_id)
+        return [read_event(row) for row in rows]
 
     async def find(self, ref: Ref) -> Instance | None:
         """Read one instance's row."""
@@ -315,7 +314,7 @@ class SQLiteStore:
         return rows[0][0] if rows else None
 
     async def change_mark(self) -> object:
-        """Give SQLite's own counter of other connections' commits, asked only if the files moved."""
+        """Give SQLite's counter of other connections' commits, asked only if the files moved."""
         stat = self._stat()
         if stat != self._seen:
             self._seen = stat

@@ -80,5 +80,3 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: Exception | None) 
         future.set_exception(error)
     else:
         future.set_result(result)
-
-

@@ -1,0 +1,68 @@
+"""What type checkers make of the authoring surface; checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import assert_type
+
+import stepwell
+from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+
+
+@dataclass
+class Order:
+    """Params of the workflow."""
+
+    id: int
+
+
+async def load() -> Order:
+    """Answer asynchronously."""
+    return Order(1)
+
+
+def count(ctx: StepContext) -> int:
+    """Answer synchronously."""
+    return ctx.attempt
+
+
+async def read() -> AsyncIterator[bytes]:
+    """Give bytes."""
+    yield b""
+
+
+class Shop(WorkflowEntrypoint[None, Order]):
+    """Uses every form."""
+
+    async def run(self, event: WorkflowEvent[Order], step: WorkflowStep) -> str:
+        """Each call has the type that its callable returns."""
+        assert_type(event.payload, Order)
+        assert_type(await step.do("load", load), Order)
+        assert_type(await step.do("count", count), int)
+        assert_type(await step.do("lambda", lambda: "text"), str)
+        assert_type(await step.do("config", {"timeout": "1 minute"}, load), Order)
+        assert_type(await step.do("none", None, count, sensitive="output"), int)
+        assert_type(await step.do("stream", read), AsyncIterator[bytes])
+        assert_type(await step.do("saga", load, rollback=lambda undo: undo.output), Order)
+
+        @step.do("decorated", {"timeout": 1000})
+        async def decorated(ctx: StepContext) -> list[int]:
+            return [ctx.attempt]
+
+        @step.do(depends=[decorated])
+        def dependent(decorated: list[int]) -> int:
+            return len(decorated)
+
+        assert_type(await decorated(), list[int])
+        assert_type(await dependent(), int)
+        received = await step.wait_for_event("wait", type="go", timeout="1 hour")
+        return received.type
+
+
+async def use() -> None:
+    """The client's side is typed as well."""
+    async with stepwell.open("sqlite://:memory:", workflows=[Shop]) as well:
+        instance = await well.workflow(Shop).create(id="a", params=Order(1))
+        assert_type(instance.id, str)
+        await instance.terminate(rollback=True)
