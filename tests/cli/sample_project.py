@@ -8,7 +8,7 @@ from typing import Any
 
 # `relay` writes what it does to effects.log, since that outlives its process, and holds its second
 # step until there is a file named "open".
-MAIN = '''
+MAIN = """
 import asyncio
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ async def count_visit(db):
     await db.exec("CREATE TABLE IF NOT EXISTS visits (at TEXT)")
     await db.prepare("INSERT INTO visits VALUES (datetime())").run()
     return await db.prepare("SELECT count(*) AS visits FROM visits").first("visits")
-'''
+"""
 
 FILE: dict[str, Any] = {
     "name": "sample",

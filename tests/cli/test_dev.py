@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import dev_server, poll
-from tests.cli.sample_project import effects_of, write_project
+from tests.cli.sample_project import MAIN, effects_of, write_project
 
 
 def test_ready_line(tmp_path):
@@ -112,6 +112,42 @@ def test_goes_on_after_sigkill(tmp_path):
 
     assert ["hello", "first", "held"] == status["output"]
     assert ["first", "second", "second", "third"] == effects_of(folder)
+
+
+@pytest.mark.slow
+def test_second_interrupt_leaves_the_instance_as_it_is(tmp_path):
+    """Ctrl+C twice ends the process at once, and the instance goes on at the next start."""
+    folder = write_project(tmp_path)
+
+    with dev_server(folder) as server:
+        server.post("a")
+        _wait_for_effect(folder, "second")
+        server.signal(signal.SIGINT)
+        server.wait_for_line("stopping")
+        server.signal(signal.SIGINT)
+        code = server.wait()
+    (folder / "open").touch()
+    with dev_server(folder) as again:
+        status = again.wait_for_status("a", "complete")
+
+    assert -signal.SIGINT == code
+    assert ["hello", "first", "held"] == status["output"]
+
+
+@pytest.mark.slow
+def test_thread_that_does_not_end(tmp_path):
+    """A sync step that blocks its thread for long does not keep the process from ending."""
+    main = MAIN.replace("async def hold(self):", "def hold(self):\n        self.note('second')")
+    main = main.replace("await asyncio.sleep(0.01)", "__import__('time').sleep(3600)")
+    folder = write_project(tmp_path, main=main)
+
+    with dev_server(folder) as server:
+        server.post("a")
+        _wait_for_effect(folder, "second")
+        server.signal(signal.SIGTERM)
+        code = server.wait()
+
+    assert 0 == code
 
 
 def test_database_is_kept(tmp_path):

@@ -51,12 +51,14 @@ def test_retry_delay_is_configurable() -> None:
     assert retry_config(_env(), limit=3, timeout="9 s")["retries"]["delay"] == "2 seconds"
 
 
-def test_key_that_went_away_is_final() -> None:
+async def test_key_that_went_away_is_final() -> None:
     """An analysis that began with Claude does not go on offline when its key is gone."""
-    assert open_analyst("offline", _env()).name == "offline"
-    assert open_analyst("claude", _env(ANTHROPIC_API_KEY="k")).name == "claude"
+    offline = await open_analyst("offline", _env())
+    claude = await open_analyst("claude", _env(ANTHROPIC_API_KEY="k"))
+
+    assert (offline.name, claude.name) == ("offline", "claude")
     with pytest.raises(NonRetryableError, match="ANTHROPIC_API_KEY is unset"):
-        open_analyst("claude", _env())
+        await open_analyst("claude", _env())
 
 
 async def test_effects_of_parallel_steps_stay_whole(tmp_path: Path) -> None:

@@ -294,7 +294,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow  # two processes, and a lease that must lapse
 # One moment in each stage: it begins, extracts, records, searches, compares, writes, completes.
 @pytest.mark.parametrize("killed_at", [1, 2, 3, 7, 12, 15, -3, -1])
 async def test_killed_in_a_stage(killed_at: int, tmp_path: Path, undisturbed: Path) -> None:

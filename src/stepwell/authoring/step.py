@@ -195,7 +195,7 @@ class StepDecorator:
             raise WorkflowFatalError(
                 f"step.do({self._name!r}) decorates a function, not {type(function).__name__}"
             )
-        return self._step._registered(function, self._name, self._config, self._options)  # noqa: SLF001
+        return self._step._registered(function, self._name, self._config, self._options)  # noqa: SLF001  (its own other half)
 
 
 def _parse(name: Any, callback: Any, config: Any, options: dict[str, Any]) -> DoCall:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from stepwell.cli.ending import end_process_within
 from stepwell.cli.logs import show_logs
 from stepwell.errors import StepwellError
 from stepwell.http.hosting import Place, host_project
@@ -24,6 +25,7 @@ from stepwell.runtime.secrets import read_secrets
 
 PORT = 8787
 STATE_FOLDER = ".stepwell"
+THREADS_END_SECONDS = 1.0
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 
@@ -90,15 +92,18 @@ def dev(
     code = load_code(project)
     state = (persist_to or project.root / STATE_FOLDER).absolute()
     show_logs()
-    asyncio.run(
-        host_project(
+
+    async def run() -> None:
+        await host_project(
             project,
             code,
             Place(host=host, port=port, state=state),
             secrets=secrets,
             on_ready=lambda url: typer.echo(_ready_line(project, url, state)),
         )
-    )
+        end_process_within(THREADS_END_SECONDS)
+
+    asyncio.run(run())
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -265,8 +265,8 @@ class WorkflowInstance:
             return _result(self._ref, await self._wait_end())
 
     async def _wait_end(self) -> Fact:
-        while True:
-            with _Listening(self._desk, await self._find()) as changed:
+        with _Listening(self._desk, self._ref) as changed:
+            while True:
                 instance = await self._find()
                 if instance.status.is_terminal:
                     last = await self._desk.store.last_fact(instance.key)
@@ -355,16 +355,15 @@ class WorkflowInstance:
         after = cursor or 0
         wanted = None if types is None else frozenset(types)
         while True:
-            with _Listening(self._desk, await self._find()) as changed:
-                key = (await self._find()).key
+            key = (await self._find()).key
+            with _Listening(self._desk, self._ref, key) as changed:
                 facts = await self._desk.store.read_facts(
                     key, after_id=max(after // 8 - 1, 0), limit=FACTS_PAGE_MAX
                 )
-                for event in (event for fact in facts for event in spell_out(fact)):
-                    if event.id > after:
-                        after = event.id
-                        if wanted is None or event.type in wanted:
-                            yield event
+                for event in _news(facts, after):
+                    after = event.id
+                    if wanted is None or event.type in wanted:
+                        yield event
                 if facts and facts[-1].kind in _ENDS:
                     return
                 if len(facts) < FACTS_PAGE_MAX:
@@ -393,13 +392,14 @@ class WorkflowInstance:
 
 
 class _Listening:
-    """Hears of changes to one instance, with a slow poll behind it."""
+    """Hears of changes to one instance, with a slow poll behind it.
 
-    def __init__(self, desk: Desk, instance: Instance) -> None:
+    Its ref hears of its end and of what clients do; its key hears of every write of its run.
+    """
+
+    def __init__(self, desk: Desk, *topics: Hashable) -> None:
         self._changed = asyncio.Event()
-        self._ends = [
-            desk.changes.listen(topic, self._hear) for topic in (instance.key, instance.ref)
-        ]
+        self._ends = [desk.changes.listen(topic, self._hear) for topic in topics]
 
     def _hear(self, _topic: object) -> None:
         self._changed.set()
@@ -418,6 +418,11 @@ class _Listening:
                 await self._changed.wait()
         except TimeoutError:
             pass
+        self._changed.clear()
+
+
+def _news(facts: Sequence[Fact], after: int) -> list[LogEvent]:
+    return [event for fact in facts for event in spell_out(fact) if event.id > after]
 
 
 def _result(ref: Ref, last: Fact) -> Any:

@@ -195,12 +195,14 @@ class Attempts:
         reason = error
         if self._attempt <= self._limit and is_retryable(error):
             try:
-                due_ms = self._hold.now_ms() + await self._wait_ms(error)
+                wait_ms = await self._wait_ms(error)
             except NonRetryableDelayError as delay_error:
                 reason = delay_error
             else:
                 detail = error_detail(error)
-                fact = self._fact(FactKind.ATTEMPT_FAILED, self._attempt, due_ms, detail)
+                fact = self._fact(FactKind.ATTEMPT_FAILED, self._attempt, wait_ms, detail)
+                due_ms = fact.at_ms + wait_ms  # one reading of the clock: the log shows the wait
+                fact = replace(fact, due_ms=due_ms)
                 self._hold.add_lazy((self._job.key, "failed", self._attempt), fact)
                 self._log("failed", error)
                 raise _RetryAt(due_ms)

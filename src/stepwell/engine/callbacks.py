@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import CodeType, FunctionType
+from types import CodeType, CoroutineType, FunctionType, coroutine
 from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
@@ -46,7 +46,7 @@ def _inspect_shape(callback: Callable[..., Any]) -> Shape:
         p.kind in positional and (p.default is inspect.Parameter.empty or p.name == "ctx")
         for p in parameters
     )
-    target = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004
+    target = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004  (to look at it, not to ask if it is there)
     if inspect.isfunction(target):
         target = inspect.unwrap(target)
     target = getattr(target, "func", target)  # functools.partial
@@ -122,7 +122,16 @@ class Callback:
 
 
 async def within(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
-    """Await something, for at most `timeout_ms`; it is cancelled then."""
+    """Await something, for at most `timeout_ms`; it is cancelled then.
+
+    A coroutine gets its first turn at once: many finish in it, and need no timer.
+    """
+    if type(work) is CoroutineType:
+        try:
+            waits_for = work.send(None)
+        except StopIteration as done:
+            return done.value
+        work = _resume(work, waits_for)
     try:
         async with asyncio.timeout(timeout_ms / 1000) as scope:
             return await work
@@ -130,6 +139,24 @@ async def within(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
         if scope.expired() and not isinstance(error, WorkflowTimeoutError):
             raise timed_out(label, timeout_ms) from None
         raise
+
+
+@coroutine
+def _resume(work: CoroutineType[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has had its first turn, as `await` would."""
+    try:
+        while True:
+            try:
+                sent = yield waits_for
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  (what is thrown in is the coroutine's)
+                waits_for = work.throw(error)
+            else:
+                waits_for = work.send(sent)
+    except StopIteration as done:
+        return done.value
 
 
 def timed_out(label: str, timeout_ms: int) -> WorkflowTimeoutError:

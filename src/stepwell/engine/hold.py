@@ -109,6 +109,7 @@ class Hold:
         if outcome is not Outcome.APPLIED:
             raise RunDropped
         self._leave(Exit.ENDED)
+        self.services.journal.publish(self.instance.ref)
 
     def drop(self) -> None:
         """Stop this run for good, without a word to user code; nothing is written."""

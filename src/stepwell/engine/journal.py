@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from stepwell.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
@@ -114,12 +114,15 @@ class Journal:
                 return
 
     def _resolve(self, batch: Sequence[_Entry], outcomes: Sequence[Outcome]) -> None:
-        publish = self._changes.publish
         for entry, outcome in zip(batch, outcomes, strict=True):
             if not entry.outcome.done():  # its caller may have been cancelled meanwhile
                 entry.outcome.set_result(outcome)
             command = entry.command
-            publish(command.ref if isinstance(command, ClientCommand) else command.lease.key)
+            self.publish(command.ref if isinstance(command, ClientCommand) else command.lease.key)
+
+    def publish(self, topic: Hashable) -> None:
+        """Hint that an instance has changed, to those who listen to its key or its ref."""
+        self._changes.publish(topic)
 
     def _outlast(self, batch: list[_Entry], error: StoreError) -> list[_Entry]:
         """Tell the impatient ones; give those who go on waiting."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -357,7 +358,7 @@ def _epoch_ms(when: datetime | float | str, name: str) -> int:
     if isinstance(when, datetime):
         aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
-    if isinstance(when, (int, float)) and not isinstance(when, bool) and when == when:  # noqa: PLR0124
+    if isinstance(when, (int, float)) and not isinstance(when, bool) and math.isfinite(when):
         return round(when)
     raise WorkflowFatalError(
         f"sleep_until({name!r}) got {when!r}; give a datetime, epoch milliseconds, or ISO 8601 text"

@@ -19,13 +19,16 @@ async def watch_changes(
     mark: object = None
     while True:
         await asyncio.sleep(seconds)
-        try:
-            found = await store.change_mark()
-        except StoreError as error:
-            _LOG.debug("cannot look for changes: %s", error)
-            continue
-        if found != mark:
-            if mark is not None:
-                for listener in listeners:
-                    listener()
-            mark = found
+        found = await _look(store, mark)
+        if found != mark and mark is not None:
+            for listener in listeners:
+                listener()
+        mark = found
+
+
+async def _look(store: Store, before: object) -> object:
+    try:
+        return await store.change_mark()
+    except StoreError as error:
+        _LOG.debug("cannot look for changes: %s", error)
+        return before

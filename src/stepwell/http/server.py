@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ import uvicorn
 from stepwell.errors import StepwellError
 from stepwell.http.app import HostedApp
 
+_LOG = logging.getLogger("stepwell.http")
 _BACKLOG = 2048
 _GRACE_SECONDS = 5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -58,10 +60,15 @@ class StopRequest:
     def begin_closing(self) -> None:
         """Let another SIGINT end the process at once from here on."""
         self._is_closing = True
+        if self.is_made:
+            _LOG.info("stopping: steps in flight may end; Ctrl+C stops at once, and they run again")
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._is_closing and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            # No KeyboardInterrupt: asyncio would cancel the runs, which is not the same as their
+            # process being gone. They go on at the next start.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         self.is_made = True
 
 

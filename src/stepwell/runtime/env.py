@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from stepwell.runtime.bound_workflow import BoundWorkflow, WellSlot
 from stepwell.runtime.d1 import D1Database
@@ -44,6 +44,12 @@ class Env:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"env is not for writing; {name} stays")
+
+    def __copy__(self) -> Self:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __contains__(self, name: object) -> bool:
         return name in self.__values

@@ -1,14 +1,11 @@
 """Apply a batch of commands inside one transaction, with few statements.
 
-Commands of one kind go together in one statement. That may change the order between commands, which
-matters only where two of them touch the same instance; so the batch is cut into rounds: a command
-goes into a later round than an earlier command about the same instance, unless both only append
-facts. Nearly every batch is one round. Within a round:
+Statement calls are what costs, so commands of one kind share one; `rounds` says which may. A round:
 
     1  stale leases are found; their commands are SUPERSEDED and take no part
-    2  consumed events, hibernations, finishes, creations, sent events: one statement per kind
-    3  what is rare goes one by one
-    4  all facts of the round: one statement
+    2  what runs add: facts, consumed events, pieces of streams
+    3  all other kinds, the frequent ones together, the rare ones one by one
+    4  the facts of all of them: one statement
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepwell.model.command import (
     Append,
@@ -39,18 +35,19 @@ from stepwell.model.command import (
     SetStatus,
     Terminate,
 )
-from stepwell.model.instance import TERMINAL, InstanceStatus
-from stepwell.model.step import Fact, FactKind
+from stepwell.model.instance import TERMINAL, InstanceStatus, Ref
+from stepwell.model.step import Fact, FactKind, StepKey
 from stepwell.stores.rows import fact_row
+from stepwell.stores.sqlite.rounds import ADDING, cut
+from stepwell.stores.sqlite.statements import Statements
 
-_APPLIED = Outcome.APPLIED
 _S = InstanceStatus
-_dumps = json.JSONEncoder(separators=(",", ":")).encode
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 Indexed = list[tuple[int, Any]]
+Outcomes = list[Outcome]
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What a client's command needs to know of its instance."""
 
     key: int
@@ -62,71 +59,83 @@ class _Found:
 class Batch:
     """One batch in one open transaction."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, queries: Mapping[str, str], now_ms: int
-    ) -> None:
-        self._connection = connection
-        self._queries = queries
+    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+        self._sql = Statements(connection, now_ms)
         self._now = now_ms
         self._facts: list[tuple[Any, ...]] = []
 
-    def apply(self, commands: Sequence[Command]) -> list[Outcome]:
+    def apply(self, commands: Sequence[Command]) -> Outcomes:
         """Do all commands; gives their outcomes."""
-        outcomes: list[Outcome | None] = [None] * len(commands)
-        found = self._find_refs(enumerate(commands))
-        for number, members in enumerate(_rounds(commands, found)):
-            pairs = [(index, commands[index]) for index in members]
-            known = found if number == 0 else self._find_refs(pairs)
-            self._round(pairs, known, outcomes)
-        return [outcome if outcome is not None else _APPLIED for outcome in outcomes]
+        outcomes = [Outcome.APPLIED] * len(commands)
+        found = self._find_refs(commands)
+        rounds = cut(commands, {ref: one.key for ref, one in found.items()})
+        for number, places in enumerate(rounds):
+            members = [(place, commands[place]) for place in places]
+            if number > 0:
+                found = self._find_refs(command for _, command in members)
+            self._do_round(members, found, outcomes)
+        return outcomes
 
-    def _round(
-        self, pairs: Indexed, found: Mapping[int, _Found], outcomes: list[Outcome | None]
-    ) -> None:
+    def _do_round(self, members: Indexed, found: Mapping[Ref, _Found], outcomes: Outcomes) -> None:
         groups: dict[type, Indexed] = {}
-        for pair in self._drop_stale(pairs, outcomes):
-            groups.setdefault(type(pair[1]), []).append(pair)
-        for kind, members in groups.items():
+        for member in self._leave_out_stale(members, outcomes):
+            groups.setdefault(type(member[1]), []).append(member)
+        for kind in sorted(groups, key=lambda kind: kind not in ADDING):
+            some = groups[kind]
             if kind is Append:
-                self._append(members, outcomes)
+                self._append(some, outcomes)
             elif kind is Create:
-                self._create(members, outcomes)
+                self._create(some, outcomes)
             elif kind is Finish:
-                self._finish(members)
+                self._finish(some)
             elif kind is Hibernate:
-                self._hibernate(members, outcomes)
+                self._hibernate(some, outcomes)
             elif kind is SendEvent:
-                self._send_events(members, found, outcomes)
+                self._send_events(some, found, outcomes)
+            elif kind is Release:
+                self._release(some)
+            elif issubclass(kind, ClientCommand):
+                for place, command in some:
+                    outcomes[place] = self._do_for_client(command, found.get(command.ref))
             else:
-                for index, command in members:
-                    outcomes[index] = self._rare(command, found.get(index))
+                for place, command in some:
+                    outcomes[place] = self._do_for_run(command)
         self._write_facts()
 
     # ---- what every round does ---------------------------------------------------------------
 
-    def _find_refs(self, pairs: Iterable[tuple[int, Command]]) -> dict[int, _Found]:
-        wanted = [
-            (index, command.ref) for index, command in pairs if isinstance(command, ClientCommand)
-        ]
-        if not wanted:
+    def _find_refs(self, commands: Iterable[Command]) -> dict[Ref, _Found]:
+        refs = {
+            command.ref: None
+            for command in commands
+            if isinstance(command, ClientCommand) and type(command) is not Create
+        }
+        if not refs:
             return {}
-        rows = self._many("find_refs", [ref for _, ref in wanted])
         return {
-            wanted[position][0]: _Found(key, InstanceStatus(status), bool(is_held), paused_ms)
-            for position, key, status, is_held, paused_ms in rows
+            Ref(workflow, id_): _Found(key, InstanceStatus(status), bool(is_held), paused_ms)
+            for workflow, id_, key, status, is_held, paused_ms in self._sql.run_rows(
+                "find_refs", list(refs)
+            )
         }
 
-    def _drop_stale(self, pairs: Indexed, outcomes: list[Outcome | None]) -> Indexed:
-        held = [pair for pair in pairs if not isinstance(pair[1], ClientCommand)]
-        if not held:
-            return pairs
-        leases = [(c.lease.key, c.lease.epoch, c.lease.owner) for _, c in held]
-        stale = {held[position][0] for (position,) in self._many("stale_leases", leases)}
+    def _leave_out_stale(self, members: Indexed, outcomes: Outcomes) -> Indexed:
+        leases = []
+        for position, (_, command) in enumerate(members, start=1):
+            if not isinstance(command, ClientCommand):
+                lease = command.lease
+                leases.append((position, lease.key, lease.epoch, lease.owner))
+        if not leases:
+            return members
+        stale = [
+            members[position - 1] for (position,) in self._sql.run_rows("stale_leases", leases)
+        ]
         if not stale:
-            return pairs
-        for index in stale:
-            outcomes[index] = Outcome.SUPERSEDED
-        return [pair for pair in pairs if pair[0] not in stale]
+            return members
+        for place, _ in stale:
+            outcomes[place] = Outcome.SUPERSEDED
+        left_out = {place for place, _ in stale}
+        return [member for member in members if member[0] not in left_out]
 
     def _note(self, key: int, facts: Iterable[Fact]) -> None:
         self._facts.extend([fact_row(key, fact) for fact in facts])
@@ -137,133 +146,131 @@ class Batch:
     def _write_facts(self) -> None:
         if self._facts:
             facts, self._facts = self._facts, []
-            self._many("insert_facts", facts)
-
-    def _many(self, name: str, rows: Sequence[Any]) -> list[Any]:
-        parameters = {"rows": _dumps(rows), "now": self._now}
-        return self._connection.execute(self._queries[name], parameters).fetchall()
-
-    def _one(self, query: str, /, **parameters: Any) -> list[Any]:
-        statement = self._queries[query]
-        return self._connection.execute(statement, {"now": self._now, **parameters}).fetchall()
+            self._sql.insert("insert_fact", facts)
 
     # ---- frequent kinds, all of a round at once ----------------------------------------------
 
-    def _append(self, members: Indexed, outcomes: list[Outcome | None]) -> None:
-        consuming = [(c.consumed_event, c.lease.key) for _, c in members if c.consumed_event]
-        taken = {id_ for (id_,) in self._many("take_events", consuming)} if consuming else set()
+    def _append(self, members: Indexed, outcomes: Outcomes) -> None:
+        wanted = [
+            (command.consumed_event, command.lease.key)
+            for _, command in members
+            if command.consumed_event is not None
+        ]
+        taken = {id_ for (id_,) in self._sql.run_rows("take_events", wanted)}
         facts = self._facts
-        for index, command in members:
-            if command.consumed_event is not None and command.consumed_event not in taken:
-                outcomes[index] = Outcome.SUPERSEDED
-                continue
-            taken.discard(command.consumed_event)
+        for place, command in members:
+            consumed = command.consumed_event
+            if consumed is not None:
+                if consumed not in taken:
+                    outcomes[place] = Outcome.SUPERSEDED
+                    continue
+                taken.remove(consumed)  # the next one that wants it comes too late
             key = command.lease.key
             facts.extend([fact_row(key, fact) for fact in command.facts])
 
-    def _create(self, members: Indexed, outcomes: list[Outcome | None]) -> None:
-        rows = [
-            (*c.ref, c.trigger.value, c.retention.success_ms, c.retention.error_ms)
-            for _, c in members
-        ]
-        keys = {(workflow, id_): key for key, workflow, id_ in self._many("create_instances", rows)}
-        for index, command in members:
-            key = keys.pop(tuple(command.ref), None)
+    def _create(self, members: Indexed, outcomes: Outcomes) -> None:
+        rows = []
+        for _, command in members:
+            kept = command.retention
+            rows.append((*command.ref, command.trigger, kept.success_ms, kept.error_ms, self._now))
+        keys = {
+            (workflow, id_): key
+            for key, workflow, id_ in self._sql.run_rows("create_instances", rows)
+        }
+        for place, command in members:
+            key = keys.get(command.ref)
             if key is None:
-                outcomes[index] = Outcome.EXISTS
+                outcomes[place] = Outcome.EXISTS
             else:
                 self._note_one(key, FactKind.QUEUED, payload=command.params, detail=command.detail)
 
     def _finish(self, members: Indexed) -> None:
+        rows, keys = [], []
         for _, command in members:
-            self._note(command.lease.key, command.facts)
-        self._many("finish_instances", [(c.lease.key, c.status.value) for _, c in members])
-        self._many("drop_events", [(c.lease.key,) for _, c in members])
+            key = command.lease.key
+            self._note(key, command.facts)
+            rows.append((key, command.status, self._now))
+            keys.append((key,))
+        self._sql.run_rows("finish_instances", rows)
+        self._sql.run_rows("drop_events", keys)
 
-    def _hibernate(self, members: Indexed, outcomes: list[Outcome | None]) -> None:
-        rows = [(c.lease.key, c.wake_ms, _dumps(c.event_types), c.events_seen) for _, c in members]
-        rested = {key for (key,) in self._many("hibernate_instances", rows)}
-        for index, command in members:
-            self._note(command.lease.key, command.facts)
+    def _hibernate(self, members: Indexed, outcomes: Outcomes) -> None:
+        rows = []
+        for _, command in members:
+            key, types = command.lease.key, _to_json(command.event_types)
+            self._note(key, command.facts)
+            rows.append((key, command.wake_ms, types, command.events_seen, self._now))
+        rested = {key for (key,) in self._sql.run_rows("hibernate_instances", rows)}
+        for place, command in members:
             if command.lease.key not in rested:
-                outcomes[index] = Outcome.STAY
+                outcomes[place] = Outcome.STAY
 
     def _send_events(
-        self, members: Indexed, found: Mapping[int, _Found], outcomes: list[Outcome | None]
+        self, members: Indexed, found: Mapping[Ref, _Found], outcomes: Outcomes
     ) -> None:
-        sent: list[tuple[int, str, str]] = []
-        for index, command in members:
-            instance = found.get(index)
+        sent, types = [], []
+        for place, command in members:
+            instance = found.get(command.ref)
             if instance is None:
-                outcomes[index] = Outcome.NOT_FOUND
+                outcomes[place] = Outcome.NOT_FOUND
             elif instance.status in TERMINAL:
-                outcomes[index] = Outcome.FINISHED
+                outcomes[place] = Outcome.FINISHED
             else:
-                sent.append((instance.key, command.type, command.payload))
-        if sent:
-            self._many("add_events", sent)
-            self._many("wake_for_events", sent)
+                sent.append((instance.key, command.type, command.payload, self._now))
+                types.append((instance.key, command.type, self._now))
+        self._sql.insert("insert_event", sent)
+        self._sql.run_rows("wake_for_events", types)
+
+    def _release(self, members: Indexed) -> None:
+        for _, command in members:
+            self._note(command.lease.key, command.facts)
+        self.hand_back([command.lease.key for _, command in members])
+
+    def hand_back(self, keys: Iterable[int]) -> None:
+        """Let the holders go: ready now, or paused if a pause was asked for."""
+        rows = [(key, self._now) for key in keys]
+        for key, status in self._sql.run_rows("hand_back", rows):
+            if status == _S.PAUSED:
+                self._note_one(key, FactKind.PAUSED)
+        self._write_facts()
+
+    def delete(self, keys: Iterable[int]) -> None:
+        """Remove instances and all they stored."""
+        rows = [(key,) for key in keys]
+        for query in ("drop_facts", "drop_chunks", "drop_events", "drop_instances"):
+            self._sql.run_rows(query, rows)
 
     # ---- rare kinds, one by one --------------------------------------------------------------
 
-    def _rare(self, command: Any, found: _Found | None) -> Outcome:
+    def _do_for_run(self, command: SetStatus | EnterPause | PutChunk | DropChunks) -> Outcome:
+        key = command.lease.key
         match command:
             case SetStatus():
-                self._one("set_status", key=command.lease.key, status=command.status.value)
-                self._note(command.lease.key, command.facts)
+                self._sql.run("set_status", key=key, status=command.status)
+                self._note(key, command.facts)
             case EnterPause():
-                return self._enter_pause(command)
-            case Release():
-                self._release(command)
+                if not self._sql.run("enter_pause", key=key):
+                    return Outcome.STAY
+                self._note(key, command.facts)
             case PutChunk():
-                self._put_chunk(command)
-            case DropChunks():
-                step = command.step
-                self._one(
-                    "drop_step_chunks",
-                    key=command.lease.key,
-                    step_kind=step.kind.value,
-                    name=step.name,
-                    count=step.count,
+                self._sql.run(
+                    "put_chunk",
+                    key=key,
+                    attempt=command.attempt,
+                    position=command.index,
+                    ordinal=command.ordinal,
+                    data=command.data,
+                    **step_columns(command.step),
                 )
-            case _:
-                return Outcome.NOT_FOUND if found is None else self._client(command, found)
-        return _APPLIED
+            case DropChunks():
+                self._sql.run("drop_step_chunks", key=key, **step_columns(command.step))
+        return Outcome.APPLIED
 
-    def _enter_pause(self, command: EnterPause) -> Outcome:
-        changed = self._connection.execute(
-            self._queries["enter_pause"], {"key": command.lease.key, "now": self._now}
-        ).rowcount
-        if not changed:
-            return Outcome.STAY
-        self._note(command.lease.key, command.facts)
-        return _APPLIED
-
-    def _release(self, command: Release) -> None:
-        self._note(command.lease.key, command.facts)
-        self.release(command.lease.key)
-        self._write_facts()
-
-    def release(self, key: int) -> None:
-        """Hand one instance back; one that was to pause is paused."""
-        ((status,),) = self._one("release", key=key)
-        if status == _S.PAUSED.value:
-            self._note_one(key, FactKind.PAUSED)
-
-    def _put_chunk(self, command: PutChunk) -> None:
-        self._one(
-            "put_chunk",
-            key=command.lease.key,
-            step_kind=command.step.kind.value,
-            name=command.step.name,
-            count=command.step.count,
-            attempt=command.attempt,
-            position=command.index,
-            ordinal=command.ordinal,
-            data=command.data,
-        )
-
-    def _client(self, command: Any, found: _Found) -> Outcome:
+    def _do_for_client(
+        self, command: Pause | Resume | Terminate | Restart | Delete, found: _Found | None
+    ) -> Outcome:
+        if found is None:
+            return Outcome.NOT_FOUND
         match command:
             case Pause():
                 return self._pause(found)
@@ -272,102 +279,64 @@ class Batch:
             case Terminate():
                 return self._terminate(command, found)
             case Restart():
-                return self._restart(command, found)
+                return self._restart(command, found.key)
             case Delete():
-                self.delete(found.key)
-                return _APPLIED
-            case _:
-                raise TypeError(f"no store knows the command {type(command).__name__}")
+                self.delete([found.key])
+                return Outcome.APPLIED
 
     def _pause(self, found: _Found) -> Outcome:
         if found.status not in {_S.RUNNING, _S.WAITING}:
             return Outcome.NOTHING
         if found.is_held:
-            self._one("set_status", key=found.key, status=_S.WAITING_FOR_PAUSE.value)
+            self._sql.run("set_status", key=found.key, status=_S.WAITING_FOR_PAUSE)
             self._note_one(found.key, FactKind.PAUSING)
         else:
-            self._one("pause_unheld", key=found.key)
+            self._sql.run("pause_unheld", key=found.key)
             self._note_one(found.key, FactKind.PAUSED)
-        return _APPLIED
+        return Outcome.APPLIED
 
     def _resume(self, found: _Found) -> Outcome:
         if found.status is _S.PAUSED:
-            self._one("resume_paused", key=found.key)
+            self._sql.run("resume_paused", key=found.key)
             paused_ms = self._now if found.paused_ms is None else found.paused_ms
             self._note_one(found.key, FactKind.RESUMED, due_ms=self._now - paused_ms)
         elif found.status is _S.WAITING_FOR_PAUSE:
-            self._one("set_status", key=found.key, status=_S.RUNNING.value)
+            self._sql.run("set_status", key=found.key, status=_S.RUNNING)
             self._note_one(found.key, FactKind.RUNNING)
         else:
             return Outcome.NOTHING
-        return _APPLIED
+        return Outcome.APPLIED
 
     def _terminate(self, command: Terminate, found: _Found) -> Outcome:
         if found.status in TERMINAL:
             return Outcome.FINISHED
         if command.rollback:
-            self._one("begin_rollback", key=found.key)
+            self._sql.run("begin_rollback", key=found.key)
         else:
-            self._one("terminate", key=found.key)
-            self._many("drop_events", [(found.key,)])
+            self._sql.run("terminate", key=found.key)
+            self._sql.run_rows("drop_events", [(found.key,)])
             self._note_one(found.key, FactKind.TERMINATED, detail=command.detail)
-        return _APPLIED
+        return Outcome.APPLIED
 
-    def _restart(self, command: Restart, found: _Found) -> Outcome:
-        key, ordinal, kept = found.key, 0, []
+    def _restart(self, command: Restart, key: int) -> Outcome:
+        ordinal = 0
         if command.step is not None:
-            kind, name, count = command.step
-            ((first,),) = self._one(
-                "step_ordinal", key=key, step_kind=kind.value, name=name, count=count
-            )
+            ((first,),) = self._sql.run("step_ordinal", key=key, **step_columns(command.step))
             if first is None:
                 return Outcome.NOT_FOUND
             ordinal = first
-            kept = self._one("facts_before", key=key, ordinal=ordinal)
-        queued = self._one("first_queued", key=key)
-        self._one("drop_facts", key=key)
-        self._one("drop_chunks", key=key, ordinal=ordinal)
-        self._one("restart", key=key)
+        ((newest,),) = self._sql.run("newest_fact", key=key)
+        self._sql.run("queue_again", key=key)
+        self._sql.run("write_anew", key=key, ordinal=ordinal)
+        # Only now, so that new ids are above all that this instance ever had.
+        self._sql.run("drop_facts_until", key=key, newest=newest)
+        self._sql.run("drop_chunks_from", key=key, ordinal=ordinal)
         if command.step is None:
-            self._many("drop_events", [(key,)])
-        for payload, detail in queued:
-            self._note_one(key, FactKind.QUEUED, payload=payload, detail=detail)
-        self._facts.extend((key, *row) for row in kept)
-        return _APPLIED
-
-    def delete(self, key: int) -> None:
-        """Remove an instance and all it stored."""
-        self._one("drop_facts", key=key)
-        self._one("drop_chunks", key=key, ordinal=0)
-        self._many("drop_events", [(key,)])
-        self._one("drop_instance", key=key)
-
-    def note_paused(self, key: int) -> None:
-        """Write that an instance was paused on behalf of a worker that is gone."""
-        self._note_one(key, FactKind.PAUSED)
-
-    def flush(self) -> None:
-        """Write what the single operations have noted."""
-        self._write_facts()
+            self._sql.run_rows("drop_events", [(key,)])
+        self._sql.run("restart", key=key)
+        return Outcome.APPLIED
 
 
-def _rounds(commands: Sequence[Command], found: Mapping[int, _Found]) -> list[list[int]]:
-    """Cut a batch into rounds; gives the positions of each round's commands."""
-    rounds: list[list[int]] = [[]]
-    last: dict[Any, tuple[int, bool]] = {}
-    for index, command in enumerate(commands):
-        if isinstance(command, ClientCommand):
-            instance = found.get(index)
-            identity: Any = command.ref if instance is None else instance.key
-        else:
-            identity = command.lease.key
-        is_append = type(command) is Append
-        before = last.get(identity)
-        number = 0
-        if before is not None:
-            number = before[0] if is_append and before[1] else before[0] + 1
-        last[identity] = (number, is_append)
-        if number == len(rounds):
-            rounds.append([])
-        rounds[number].append(index)
-    return rounds
+def step_columns(step: StepKey) -> dict[str, Any]:
+    """Give a step as the parameters of a query."""
+    return {"step_kind": step.kind, "name": step.name, "count": step.count}

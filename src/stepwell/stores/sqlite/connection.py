@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
-from stepwell.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreReadOnly
-from stepwell.stores.sqlite.queries import load_migrations
+from stepwell.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReadOnly
+from stepwell.stores.sqlite.statements import load_migrations, queries
 
-_VERSION_MIN = (3, 38, 0)
-_APPLICATION = 0x57454C4C  # "WELL": tells our files from anybody else's
+VERSION_MIN = (3, 38, 0)
+APPLICATION_ID = 0x57454C4C  # "WELL": tells our files from anybody else's
 _CACHE_KIB = 64 * 1024
+_CHECKPOINT_PAGES = 1_000
+_LOG_BYTES_KEPT = 64 * 1024 * 1024
+_RETRY_SECONDS = 0.02
 
 
-def connect(
-    path: Path, *, level: str, timeout_seconds: float, is_reader: bool = False
-) -> sqlite3.Connection:
-    """Open a connection with the settings that Stepwell relies on."""
-    if sqlite3.sqlite_version_info < _VERSION_MIN:
-        needed = ".".join(map(str, _VERSION_MIN))
-        raise StoreError(
-            f"this Python has SQLite {sqlite3.sqlite_version}; Stepwell needs {needed} or newer"
-        )
+def connect(path: Path, *, level: str, timeout_seconds: float) -> sqlite3.Connection:
+    """Open the writing connection, with the settings that Stepwell relies on.
+
+    Args:
+        path: of the file, which is made if it is missing.
+        level: of `PRAGMA synchronous`.
+        timeout_seconds: how long to wait for another process's lock.
+    """
+    check_version(sqlite3.sqlite_version_info)
     if not path.parent.is_dir():
         raise StoreReadOnly(f"the folder {path.parent} of the database does not exist; create it")
+    connection = _connect(path, timeout_seconds)
+    try:
+        _schema_version(connection, path)  # before the first write: it may be somebody else's file
+        _turn_wal_on(connection, path, timeout_seconds)
+        connection.execute(f"PRAGMA synchronous = {level}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_for_reading(path: Path, *, timeout_seconds: float) -> sqlite3.Connection:
+    """Open a connection that only reads; the writing one has been there before."""
+    connection = _connect(path, timeout_seconds)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def check_version(version: tuple[int, ...]) -> None:
+    """Refuse an SQLite that is too old.
+
+    Raises:
+        StoreError: it is.
+    """
+    if version < VERSION_MIN:
+        has, needs = (".".join(map(str, one)) for one in (version, VERSION_MIN))
+        raise StoreError(
+            f"this Python has SQLite {has}, and Stepwell needs {needs} or newer; "
+            "use a Python that was built with a newer one"
+        )
+
+
+def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
         timeout=timeout_seconds,
@@ -31,44 +70,61 @@ def connect(
         check_same_thread=False,
         cached_statements=256,
     )
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {level}")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        if is_reader:
-            connection.execute("PRAGMA query_only = ON")
-    except sqlite3.Error:
-        connection.close()
-        raise
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return connection
+
+
+def _turn_wal_on(connection: sqlite3.Connection, path: Path, timeout_seconds: float) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for locks here, so we do."""
+    for _ in range(1 + int(timeout_seconds / _RETRY_SECONDS)):
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_RETRY_SECONDS)
+            continue
+        if mode != "wal":
+            raise StoreError(
+                f"the database {path} cannot have a write-ahead log (SQLite keeps mode {mode}); "
+                "put it on a local disk"
+            )
+        return
+    raise StoreBusy(
+        f"the database {path} stayed locked by another process for {timeout_seconds} seconds; "
+        "look for a process that keeps a transaction open"
+    )
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply the migrations that the file has not seen, in one transaction under the write lock."""
     migrations = load_migrations()
     newest = migrations[-1][0]
-    if _version(connection, path, newest) == newest:
+    if _schema_version(connection, path) == newest:
         return
     connection.execute("BEGIN IMMEDIATE")
-    version = _version(connection, path, newest)  # another process may have been quicker
+    version = _schema_version(connection, path)  # another process may have been quicker
     for number, script in migrations:
         if number > version:
             for statement in _statements(script):
                 connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {newest}")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("COMMIT")
 
 
-def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+def _schema_version(connection: sqlite3.Connection, path: Path) -> int:
+    newest = load_migrations()[-1][0]
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application != _APPLICATION and (tables or version):
-        raise StoreCorrupt(f"{path} is another program's database; give another path")
+    (tables,) = connection.execute(queries()["count_tables"]).fetchone()
+    if application != APPLICATION_ID and (tables or version or application):
+        raise StoreCorrupt(
+            f"{path} is the database of another program, and was left as it is; give another path"
+        )
     if version > newest:
         raise SchemaTooNew(
-            f"{path} has schema version {version}, this Stepwell knows {newest}; "
+            f"{path} has schema version {version}, and this Stepwell knows {newest}; "
             "upgrade Stepwell, or open the file with the version that wrote it"
         )
     return int(version)

@@ -1,98 +1,97 @@
--- Queries by name. Batches come as one JSON array in :rows, read with json_each, so that a batch is
--- few statements: each statement call costs the interpreter's lock once, however many rows it has.
+-- Queries by name. `:now` is always bound. A query over many rows begins with a table of them, whose
+-- one line of VALUES is widened to as many as there are; lines of zeros may follow, so a query that
+-- gives or adds something for each row leaves those out.
 
 -- section: batches ---------------------------------------------------------------------------------
 
 -- name: stale_leases
--- Positions of [key, epoch, owner] that are not the instance's any more.
-SELECT lease.key FROM json_each(:rows) AS lease
-WHERE NOT EXISTS (
+-- Positions of leases that their instances do not have any more.
+WITH lease (position, key, epoch, owner) AS (VALUES (?, ?, ?, ?))
+SELECT position FROM lease
+WHERE position > 0 AND NOT EXISTS (
     SELECT 1 FROM instances
-    WHERE key = lease.value ->> 0 AND epoch = lease.value ->> 1 AND owner = lease.value ->> 2
+    WHERE instances.key = lease.key
+    AND instances.epoch = lease.epoch
+    AND instances.owner = lease.owner
 );
 
 -- name: find_refs
--- Rows of [workflow, id], each with its position.
-SELECT
-    ref.key, instances.key, status, owner IS NOT NULL, paused_ms
-FROM json_each(:rows) AS ref
-JOIN instances ON instances.workflow = ref.value ->> 0 AND instances.id = ref.value ->> 1;
+WITH ref (workflow, id) AS (VALUES (?, ?))
+SELECT instances.workflow, instances.id, key, status, owner IS NOT NULL, paused_ms
+FROM ref CROSS JOIN instances
+ON instances.workflow = ref.workflow AND instances.id = ref.id;
 
--- name: insert_facts
+-- name: insert_fact
 INSERT INTO facts (
     key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
 )
-SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
-FROM json_each(:rows);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_events
--- Consume pending events [id, key].
--- (A join, because SQLite matches `(id, key) IN (SELECT …)` wrongly over json_each's values.)
-DELETE FROM events
-WHERE id IN (
-    SELECT events.id FROM json_each(:rows) AS taken
-    JOIN events ON events.id = taken.value ->> 0 AND events.key = taken.value ->> 1
+-- Consume pending events; gives those that were there.
+WITH wanted (id, key) AS (VALUES (?, ?))
+DELETE FROM events WHERE id IN (
+    SELECT events.id FROM wanted CROSS JOIN events
+    ON events.id = wanted.id AND events.key = wanted.key
 )
 RETURNING id;
 
 -- name: create_instances
--- [workflow, id, trigger, success_ms, error_ms]; a taken id gives no row.
+-- Gives the key of each; an id that is taken gives none.
+WITH made (workflow, id, source, success_ms, error_ms, now) AS (VALUES (?, ?, ?, ?, ?, ?))
 INSERT INTO instances (
     workflow, id, status, ready_ms, created_ms, modified_ms, trigger, success_ms, error_ms
 )
-SELECT
-    value ->> 0, value ->> 1, 'queued', :now, :now, :now, value ->> 2, value ->> 3, value ->> 4
-FROM json_each(:rows)
-WHERE true
+SELECT workflow, id, 'queued', now, now, now, source, success_ms, error_ms FROM made
+WHERE typeof(workflow) = 'text'
 ON CONFLICT (workflow, id) DO NOTHING
 RETURNING key, workflow, id;
 
 -- name: finish_instances
--- [key, status]
+WITH ended (key, status, now) AS (VALUES (?, ?, ?))
 UPDATE instances SET
-    status = row.status, owner = NULL, ready_ms = NULL, wait_types = NULL,
-    ended_ms = :now, modified_ms = :now,
-    expires_ms = :now + CASE row.status WHEN 'complete' THEN success_ms ELSE error_ms END
-FROM (SELECT value ->> 0 AS key, value ->> 1 AS status FROM json_each(:rows)) AS row
-WHERE instances.key = row.key;
-
--- name: drop_events
--- [key, …]
-DELETE FROM events WHERE key IN (SELECT value ->> 0 FROM json_each(:rows));
+    status = ended.status, owner = NULL, ready_ms = NULL, wait_types = NULL,
+    ended_ms = ended.now, modified_ms = ended.now,
+    expires_ms = ended.now + CASE ended.status WHEN 'complete' THEN success_ms ELSE error_ms END
+FROM ended WHERE instances.key = ended.key;
 
 -- name: hibernate_instances
--- [key, wake_ms, event types as JSON text, events_seen]; gives the keys that may rest.
+-- Gives the keys of those that may rest.
+WITH resting (key, wake_ms, types, events_seen, now) AS (VALUES (?, ?, ?, ?, ?))
 UPDATE instances SET
     status = CASE status WHEN 'rollingBack' THEN status ELSE 'waiting' END,
-    owner = NULL, ready_ms = row.wake_ms, wait_types = row.types, crashes = 0, modified_ms = :now
-FROM (
-    SELECT
-        value ->> 0 AS key, value ->> 1 AS wake_ms, value ->> 2 AS types, value ->> 3 AS seen
-    FROM json_each(:rows)
-) AS row
-WHERE instances.key = row.key
+    owner = NULL, ready_ms = resting.wake_ms, wait_types = resting.types, crashes = 0,
+    modified_ms = resting.now
+FROM resting
+WHERE instances.key = resting.key
 AND status IN ('running', 'waiting', 'rollingBack')
-AND NOT EXISTS (SELECT 1 FROM events WHERE events.key = row.key AND events.id > row.seen)
+AND NOT EXISTS (
+    SELECT 1 FROM events WHERE events.key = resting.key AND events.id > resting.events_seen
+)
 RETURNING instances.key;
 
--- name: add_events
--- [key, type, payload]
-INSERT INTO events (key, type, payload, at_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, :now FROM json_each(:rows);
+-- name: hand_back
+-- Ready for another worker, or paused if a pause was asked for.
+WITH handed (key, now) AS (VALUES (?, ?))
+UPDATE instances SET
+    status = CASE status WHEN 'waitingForPause' THEN 'paused' ELSE status END,
+    paused_ms = CASE status WHEN 'waitingForPause' THEN handed.now ELSE paused_ms END,
+    ready_ms = CASE status WHEN 'waitingForPause' THEN NULL ELSE handed.now END,
+    owner = NULL, modified_ms = handed.now
+FROM handed WHERE instances.key = handed.key
+RETURNING instances.key, status;
+
+-- name: insert_event
+INSERT INTO events (key, type, payload, at_ms) VALUES (?, ?, ?, ?);
 
 -- name: wake_for_events
--- [key, type, …]: unheld instances that wait for that type are ready now.
-UPDATE instances SET ready_ms = min(coalesce(ready_ms, :now), :now), modified_ms = :now
-WHERE status = 'waiting' AND owner IS NULL
-AND key IN (
-    SELECT sent.value ->> 0 FROM json_each(:rows) AS sent
-    JOIN instances AS waiting ON waiting.key = sent.value ->> 0
-    WHERE EXISTS (
-        SELECT 1 FROM json_each(waiting.wait_types) AS type WHERE type.value = sent.value ->> 1
-    )
-);
+-- What waits unheld for that type is ready now.
+WITH sent (key, type, now) AS (VALUES (?, ?, ?))
+UPDATE instances SET
+    ready_ms = min(coalesce(ready_ms, sent.now), sent.now), modified_ms = sent.now
+FROM sent
+WHERE instances.key = sent.key AND status = 'waiting' AND owner IS NULL
+AND EXISTS (SELECT 1 FROM json_each(wait_types) AS awaited WHERE awaited.value = sent.type);
 
 -- section: one instance ----------------------------------------------------------------------------
 
@@ -100,18 +99,11 @@ AND key IN (
 UPDATE instances SET status = :status, modified_ms = :now WHERE key = :key;
 
 -- name: enter_pause
+-- Gives the key if the pause is still asked for.
 UPDATE instances SET
     status = 'paused', paused_ms = :now, owner = NULL, ready_ms = NULL, modified_ms = :now
-WHERE key = :key AND status = 'waitingForPause';
-
--- name: release
-UPDATE instances SET
-    status = CASE status WHEN 'waitingForPause' THEN 'paused' ELSE status END,
-    paused_ms = CASE status WHEN 'waitingForPause' THEN :now ELSE paused_ms END,
-    ready_ms = CASE status WHEN 'waitingForPause' THEN NULL ELSE :now END,
-    owner = NULL, modified_ms = :now
-WHERE key = :key
-RETURNING status;
+WHERE key = :key AND status = 'waitingForPause'
+RETURNING key;
 
 -- name: pause_unheld
 UPDATE instances SET
@@ -142,22 +134,29 @@ UPDATE instances SET
     expires_ms = NULL, modified_ms = :now
 WHERE key = :key;
 
--- name: first_queued
-SELECT payload, detail FROM facts WHERE key = :key AND kind = 1 ORDER BY id LIMIT 1;
-
 -- name: step_ordinal
 SELECT min(ordinal) FROM facts
 WHERE key = :key AND step_kind = :step_kind AND name = :name AND count = :count;
 
--- name: facts_before
+-- name: newest_fact
+SELECT max(id) FROM facts WHERE key = :key;
+
+-- name: queue_again
+INSERT INTO facts (key, kind, at_ms, payload, detail)
+SELECT key, kind, :now, payload, detail FROM facts WHERE key = :key AND kind = 1 ORDER BY id LIMIT 1;
+
+-- name: write_anew
+INSERT INTO facts (
+    key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
+)
 SELECT
-    kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
+    key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
 FROM facts WHERE key = :key AND ordinal < :ordinal ORDER BY id;
 
--- name: drop_facts
-DELETE FROM facts WHERE key = :key;
+-- name: drop_facts_until
+DELETE FROM facts WHERE key = :key AND id <= :newest;
 
--- name: drop_chunks
+-- name: drop_chunks_from
 DELETE FROM chunks WHERE key = :key AND ordinal >= :ordinal;
 
 -- name: drop_step_chunks
@@ -168,22 +167,37 @@ WHERE key = :key AND step_kind = :step_kind AND name = :name AND count = :count;
 INSERT OR REPLACE INTO chunks (key, step_kind, name, count, attempt, position, ordinal, data)
 VALUES (:key, :step_kind, :name, :count, :attempt, :position, :ordinal, :data);
 
--- name: drop_instance
-DELETE FROM instances WHERE key = :key;
+-- section: what goes with many instances -----------------------------------------------------------
+
+-- name: drop_events
+WITH gone (key) AS (VALUES (?))
+DELETE FROM events WHERE key IN (SELECT key FROM gone);
+
+-- name: drop_facts
+WITH gone (key) AS (VALUES (?))
+DELETE FROM facts WHERE key IN (SELECT key FROM gone);
+
+-- name: drop_chunks
+WITH gone (key) AS (VALUES (?))
+DELETE FROM chunks WHERE key IN (SELECT key FROM gone);
+
+-- name: drop_instances
+WITH gone (key) AS (VALUES (?))
+DELETE FROM instances WHERE key IN (SELECT key FROM gone);
 
 -- section: workers ---------------------------------------------------------------------------------
 
 -- name: ready_keys
-SELECT key, ready_ms FROM instances
+SELECT ready_ms, key FROM instances
 WHERE workflow = :workflow AND owner IS NULL AND ready_ms IS NOT NULL AND ready_ms <= :now
-ORDER BY ready_ms LIMIT :limit;
+ORDER BY ready_ms, key LIMIT :limit;
 
 -- name: claim
 UPDATE instances SET
     owner = :worker, epoch = epoch + 1, ready_ms = NULL, wait_types = NULL, modified_ms = :now,
     status = CASE status WHEN 'rollingBack' THEN status ELSE 'running' END,
     started_ms = coalesce(started_ms, :now)
-WHERE key IN (SELECT value FROM json_each(:rows)) AND owner IS NULL
+WHERE key IN (SELECT value FROM json_each(:keys)) AND owner IS NULL
 RETURNING
     key, workflow, id, status, trigger, owner, epoch, ready_ms, paused_ms, crashes,
     created_ms, modified_ms, started_ms, ended_ms;
@@ -224,43 +238,40 @@ OR EXISTS (
 );
 
 -- name: free_lapsed
--- What is no progress: a start, or running and waiting (kinds 3, 4, 21, 22, 30, 40).
-UPDATE instances SET
-    crashes = CASE WHEN row.progress > crash_fact THEN 1 ELSE crashes + 1 END,
-    crash_fact = row.progress,
-    status = CASE status WHEN 'waitingForPause' THEN 'paused' ELSE status END,
-    paused_ms = CASE status WHEN 'waitingForPause' THEN :now ELSE paused_ms END,
-    ready_ms = CASE status WHEN 'waitingForPause' THEN NULL ELSE :now END,
-    owner = NULL, epoch = epoch + 1, modified_ms = :now
-FROM (
+-- No progress: a start, running, waiting (kinds 3, 4, 21, 22, 30, 40).
+WITH lapsed (key) AS (VALUES (?)), freed (key, progress) AS (
     SELECT
-        value AS key,
+        key,
         coalesce((
             SELECT id FROM facts
-            WHERE facts.key = lapsed.value AND kind NOT IN (3, 4, 21, 22, 30, 40)
+            WHERE facts.key = lapsed.key AND kind NOT IN (3, 4, 21, 22, 30, 40)
             ORDER BY id DESC LIMIT 1
-        ), 0) AS progress
-    FROM json_each(:rows) AS lapsed
-) AS row
-WHERE instances.key = row.key
-RETURNING instances.key, status;
+        ), 0)
+    FROM lapsed
+)
+UPDATE instances SET
+    crashes = CASE WHEN freed.progress > crash_fact THEN 1 ELSE crashes + 1 END,
+    crash_fact = freed.progress, epoch = epoch + 1
+FROM freed WHERE instances.key = freed.key;
+
+-- name: is_any_expired
+SELECT EXISTS (SELECT 1 FROM instances WHERE expires_ms <= :now);
 
 -- name: expired_keys
-SELECT key FROM instances WHERE expires_ms IS NOT NULL AND expires_ms <= :now LIMIT :limit;
+-- Finished instances past their retention, each with how many facts it has.
+SELECT key, (SELECT count(*) FROM facts WHERE facts.key = instances.key) FROM instances
+WHERE expires_ms <= :now ORDER BY expires_ms LIMIT :limit;
 
 -- section: reading ---------------------------------------------------------------------------------
 
 -- name: load_facts
 SELECT
     key, id, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
-FROM facts WHERE key IN (SELECT value FROM json_each(:rows)) ORDER BY key, id;
+FROM facts WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY key, id;
 
 -- name: load_events
 SELECT key, id, type, payload, at_ms FROM events
-WHERE key IN (SELECT value FROM json_each(:rows)) ORDER BY key, id;
-
--- name: load_keys
-SELECT key FROM instances WHERE key IN (SELECT value FROM json_each(:rows));
+WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY key, id;
 
 -- name: read_facts
 SELECT
@@ -307,3 +318,14 @@ SELECT status, count(*) FROM instances WHERE workflow = :workflow GROUP BY statu
 SELECT data FROM chunks
 WHERE key = :key AND step_kind = :step_kind AND name = :name AND count = :count
 AND attempt = :attempt AND position = :position;
+
+-- section: the file --------------------------------------------------------------------------------
+
+-- name: count_tables
+SELECT count(*) FROM sqlite_schema;
+
+-- name: find_any
+SELECT 1 FROM instances LIMIT 1;
+
+-- name: commits_of_others
+PRAGMA data_version;

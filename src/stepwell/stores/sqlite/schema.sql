@@ -25,14 +25,16 @@ CREATE TABLE instances (
     UNIQUE (workflow, id)
 ) STRICT;
 
+-- Every index ends with its table's number, so rows of one entry are in order of key or id.
 CREATE INDEX instances_ready ON instances (workflow, ready_ms)
 WHERE owner IS NULL AND ready_ms IS NOT NULL;
 CREATE INDEX instances_owner ON instances (owner) WHERE owner IS NOT NULL;
 CREATE INDEX instances_expires ON instances (expires_ms) WHERE expires_ms IS NOT NULL;
-CREATE INDEX instances_status ON instances (workflow, status, key);
+CREATE INDEX instances_workflow ON instances (workflow);
+CREATE INDEX instances_status ON instances (workflow, status);
 
 CREATE TABLE facts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     key INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
@@ -47,7 +49,7 @@ CREATE TABLE facts (
     detail TEXT
 ) STRICT;
 
-CREATE INDEX facts_key ON facts (key, id);
+CREATE INDEX facts_key ON facts (key);
 
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,7 +59,7 @@ CREATE TABLE events (
     at_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX events_key ON events (key, id);
+CREATE INDEX events_key ON events (key);
 
 CREATE TABLE chunks (
     key INTEGER NOT NULL,

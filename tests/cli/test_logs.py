@@ -1,0 +1,93 @@
+"""What the terminal shows of the log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+
+import pytest
+
+from stepwell.cli.logs import StepFormatter, show_logs, step_line
+
+DETAILS = {
+    "workflow": "billing",
+    "instance": "a",
+    "step": "charge-1",
+    "attempt": 2,
+    "outcome": "completed",
+    "duration_ms": 12,
+}
+
+
+@pytest.fixture
+def stream():
+    log = logging.getLogger("stepwell")
+    before = (log.handlers, log.level, log.propagate)
+    stream = io.StringIO()
+    show_logs(stream)
+    yield stream
+    log.handlers, log.propagate = before[0], before[2]
+    log.setLevel(before[1])
+
+
+def test_line_of_a_step():
+    """The line of a step says where, what, which attempt, how it ended, and how long it took."""
+    line = step_line(DETAILS, "billing/a charge-1 attempt 2 completed")
+
+    assert "billing/a  charge-1  attempt 2 completed in 12 ms" == line
+
+
+def test_line_of_a_failure():
+    """The line of a failed attempt says the error too."""
+    details = {**DETAILS, "outcome": "failed", "duration_ms": 3400}
+
+    line = step_line(details, "billing/a charge-1 attempt 2 failed: ValueError('no card')")
+
+    assert "billing/a  charge-1  attempt 2 failed in 3.4 s: ValueError('no card')" == line
+
+
+def test_step_record(stream):
+    """A step's record of the engine becomes one line with the time of day."""
+    logging.getLogger("stepwell.engine").info("charge-1 completed", extra=DETAILS)
+
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d billing/a  charge-1  attempt 2 completed in 12 ms\n", stream.getvalue()
+    )
+
+
+def test_other_record(stream):
+    """What is not about a step is shown as it is, from INFO up."""
+    log = logging.getLogger("stepwell.worker")
+    log.debug("too quiet")
+    log.warning("freed %d instances", 3)
+
+    assert re.fullmatch(r"\d\d:\d\d:\d\d freed 3 instances\n", stream.getvalue())
+
+
+def test_traceback(stream):
+    """The traceback of an error is shown below its line."""
+    try:
+        raise ValueError("no card")
+    except ValueError:
+        logging.getLogger("stepwell.engine").exception("it failed")
+
+    assert "it failed\nTraceback (most recent call last):" in stream.getvalue()
+    assert "ValueError: no card\n" in stream.getvalue()
+
+
+def test_shown_once(stream, capsys):
+    """A line is not shown a second time by what the project does with the root logger."""
+    logging.getLogger("stepwell.engine").info("charge-1 completed", extra=DETAILS)
+
+    assert 1 == stream.getvalue().count("charge-1")
+    assert "charge-1" not in capsys.readouterr().err
+
+
+def test_formatter_leaves_the_record_alone():
+    """Other handlers find the record as it was."""
+    record = logging.makeLogRecord({"msg": "done", **DETAILS})
+
+    StepFormatter().format(record)
+
+    assert "done" == record.getMessage()

@@ -1,0 +1,1 @@
+"""Tests of what SQLite alone can get wrong; the contract is held by the conformance kit."""
