@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell.authoring.call import DelayInput, StepContext, StepName
@@ -85,9 +85,7 @@ class Attempts:
         await self._catch_up()
         while True:
             await self._hold.pass_gate()
-            task = asyncio.current_task()
-            assert task is not None
-            self._hold.enter_attempt(task)
+            task = self._hold.enter_attempt()
             try:
                 return await self._try(task)
             except _RetryAt as retry:
@@ -143,18 +141,16 @@ class Attempts:
         if self._is_start_recorded:
             fact = self._fact(FactKind.ATTEMPT_STARTED, attempt)
         else:
-            fact = self._fact(FactKind.STEP_STARTED, attempt, detail=self._start_detail())
+            fact = self._fact(
+                FactKind.STEP_STARTED,
+                attempt,
+                detail=start_detail(self._job.config, self._job.flags),
+            )
             self._is_start_recorded = True
         if attempt > 1 or attempt > self._limit or self._job.is_careful:
             await self._hold.commit(fact)
         else:
             self._hold.add_lazy(self._job.key, fact)
-
-    def _start_detail(self) -> str | None:
-        job = self._job
-        if not job.flags and job.config is DEFAULT_CONFIG:
-            return None
-        return detail_text(config=config_to_detail(job.config), **job.flags)
 
     async def _succeeded(self, outcome: Outcome) -> None:
         job = self._job
@@ -251,28 +247,40 @@ class Attempts:
         return Fact(kind, now_ms, job.key, job.ordinal, attempt, began_ms, due_ms, None, detail)
 
     def _log(self, outcome: str, error: BaseException | None = None) -> None:
-        if not _LOG.isEnabledFor(logging.INFO):
-            return
-        ref, key = self._hold.instance.ref, self._job.key
-        took_ms = self._hold.now_ms() - self._began_ms
-        _LOG.info(
-            "%s/%s %s attempt %d %s%s",
-            ref.workflow,
-            ref.id,
-            key.label,
-            self._attempt,
-            outcome,
-            f": {error!r}" if error is not None else "",
-            extra={
-                "workflow": ref.workflow,
-                "instance": ref.id,
-                "step": key.label,
-                "step_kind": str(key.kind),
-                "attempt": self._attempt,
-                "outcome": outcome,
-                "duration_ms": took_ms,
-            },
-        )
+        log_attempt(self._hold, self._job.key, self._attempt, self._began_ms, outcome, error)
+
+
+def log_attempt(
+    hold: Hold,
+    key: StepKey,
+    attempt: int,
+    began_ms: int,
+    outcome: str,
+    error: BaseException | None = None,
+) -> None:
+    """Tell the program's log how an attempt ended."""
+    if not _LOG.isEnabledFor(logging.INFO):
+        return
+    workflow, id_ = hold.instance.ref
+    why = f": {error!r}" if error is not None else ""
+    _LOG.info(
+        "%s/%s %s attempt %d %s%s",
+        workflow,
+        id_,
+        key.label,
+        attempt,
+        outcome,
+        why,
+        extra={
+            "workflow": workflow,
+            "instance": id_,
+            "step": key.label,
+            "step_kind": str(key.kind),
+            "attempt": attempt,
+            "outcome": outcome,
+            "duration_ms": hold.now_ms() - began_ms,
+        },
+    )
 
 
 class _RetryAt(Exception):
@@ -283,6 +291,13 @@ class _RetryAt(Exception):
 
 
 _STARTS = frozenset({FactKind.STEP_STARTED, FactKind.ATTEMPT_STARTED})
+
+
+def start_detail(config: StepConfig, flags: dict[str, Any]) -> str | None:
+    """Give the detail text of a step's start; None if all of it is the default."""
+    if not flags and config is DEFAULT_CONFIG:
+        return None
+    return detail_text(config=config_to_detail(config), **flags)
 
 
 def context_of(key: StepKey, attempt: int, config: StepConfig) -> StepContext:

@@ -59,11 +59,49 @@ _SHAPES: dict[tuple[CodeType, int], Shape] = {}
 _SHAPES_MAX = 4096
 
 
+class FirstTurn:
+    """The first turn of an async callable, taken before anything is set up for the step.
+
+    Many callables end in it; they need neither timer nor thread nor attempt loop. One that goes on,
+    or fails, is handed to the step's first attempt as it is.
+    """
+
+    __slots__ = ("_error", "_waits_for", "_work", "is_done", "value")
+
+    def __init__(self, work: CoroutineType[Any, Any, Any]) -> None:
+        self._work = work
+        self._waits_for: Any = None
+        self._error: BaseException | None = None
+        self.is_done = False
+        self.value: Any = None
+        try:
+            self._waits_for = work.send(None)
+        except StopIteration as done:
+            self.value, self.is_done = done.value, True
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  (kept)
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        """Make it a turn that raised this."""
+        self._error, self.is_done = error, False
+
+    async def go_on(self, label: str, timeout_ms: int) -> Any:
+        """Give what the callable gives in the end, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        if self._waits_for is None and self._work.cr_frame is None:
+            return self.value
+        return await _timed(_resume(self._work, self._waits_for), label, timeout_ms)
+
+
 class Callback:
     """One step's callable, and the threads of timed-out attempts that have not ended yet."""
 
-    def __init__(self, call: DoCall, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, call: DoCall, threads: ThreadPoolExecutor, first: FirstTurn | None = None
+    ) -> None:
         self._call = call
+        self._first = first
         self._threads = threads
         self._lingering: Future[Any] | None = None
         self._shape = shape_of(call.callback)
@@ -71,8 +109,7 @@ class Callback:
     @property
     def wants_context(self) -> bool:
         """Claim that the callable has a place for the context."""
-        index = self._call.context_index
-        return self._shape.takes_context if index is None else index >= 0
+        return wants_context(self._call, self._shape)
 
     async def wait_lingering(self) -> None:
         """Wait until the thread of an earlier attempt has ended: a thread cannot be cancelled."""
@@ -86,7 +123,10 @@ class Callback:
         Raises:
             WorkflowTimeoutError: it took longer than `timeout_ms`.
         """
-        arguments = self._arguments(context)
+        first, self._first = self._first, None
+        if first is not None:
+            return await first.go_on(label, timeout_ms)
+        arguments = arguments_of(self._call, context)
         if self._shape.is_stream:
             return self._call.callback(*arguments)
         if self._shape.is_async:
@@ -95,15 +135,6 @@ class Callback:
         if inspect.isawaitable(result):  # e.g. a lambda that calls an async function
             return await within(result, label, timeout_ms)
         return result
-
-    def _arguments(self, context: StepContext | None) -> tuple[Any, ...]:
-        call = self._call
-        if context is None:
-            return call.arguments
-        if call.context_index is None:
-            return (*call.arguments, context)
-        index = call.context_index
-        return (*call.arguments[:index], context, *call.arguments[index:])
 
     async def _in_thread(self, arguments: tuple[Any, ...]) -> Any:
         run = contextvars.copy_context().run
@@ -121,17 +152,29 @@ class Callback:
         return result
 
 
-async def within(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
-    """Await something, for at most `timeout_ms`; it is cancelled then.
+def arguments_of(call: DoCall, context: StepContext | None) -> tuple[Any, ...]:
+    """Give the arguments of a call: results of dependencies, and the context where it belongs."""
+    if context is None:
+        return call.arguments
+    if call.context_index is None:
+        return (*call.arguments, context)
+    index = call.context_index
+    return (*call.arguments[:index], context, *call.arguments[index:])
 
-    A coroutine gets its first turn at once: many finish in it, and need no timer.
-    """
+
+def wants_context(call: DoCall, shape: Shape) -> bool:
+    """Claim that the callable has a place for the context."""
+    return shape.takes_context if call.context_index is None else call.context_index >= 0
+
+
+async def within(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
+    """Await something, for at most `timeout_ms`; it is cancelled then."""
     if type(work) is CoroutineType:
-        try:
-            waits_for = work.send(None)
-        except StopIteration as done:
-            return done.value
-        work = _resume(work, waits_for)
+        return await FirstTurn(work).go_on(label, timeout_ms)
+    return await _timed(work, label, timeout_ms)
+
+
+async def _timed(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
     try:
         async with asyncio.timeout(timeout_ms / 1000) as scope:
             return await work

@@ -219,9 +219,13 @@ class Hold:
         finally:
             self._commits -= 1
 
-    def enter_attempt(self, task: asyncio.Task[Any]) -> None:
-        """Count an attempt in flight: it holds off rest and pause."""
+    def enter_attempt(self) -> asyncio.Task[Any]:
+        """Count an attempt in flight, by its task: it holds off rest and pause."""
+        task = asyncio.current_task()
+        if task is None:
+            raise WorkflowInternalError("a step was called outside of any asyncio task")
         self.in_flight[task] = self.in_flight.get(task, 0) + 1
+        return task
 
     def leave_attempt(self, task: asyncio.Task[Any]) -> None:
         """Count it off again."""

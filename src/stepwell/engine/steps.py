@@ -27,8 +27,22 @@ from stepwell.core.config import ResolvedConfig, config_from_detail, resolve_con
 from stepwell.core.events import detail_text, read_detail
 from stepwell.core.names import check_event_type, check_step_name
 from stepwell.core.replay import History, Progress, StepRecord
-from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
-from stepwell.engine.callbacks import Callback, timed_out
+from stepwell.engine.attempts import (
+    Attempts,
+    Job,
+    Outcome,
+    context_of,
+    log_attempt,
+    start_detail,
+)
+from stepwell.engine.callbacks import (
+    Callback,
+    FirstTurn,
+    arguments_of,
+    shape_of,
+    timed_out,
+    wants_context,
+)
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.hold import Hold, RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
@@ -127,13 +141,18 @@ class Steps:
         if record is not None and record.start_detail is not None:
             config = config_from_detail(read_detail(record.start_detail).get("config"))
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
+        first: FirstTurn | None = None
+        if record is None and plan is None and self._may_start_lazily(call, config):
+            first, value = await self._first_turn(call, key, ordinal, config)
+            if first.is_done:
+                return value
         flags: dict[str, Any] = {}
         if plan is not None:
             flags["rollback"] = True
             plan.ordinal, plan.has_started = ordinal, True
         if config.is_sensitive:
             flags["sensitive"] = True
-        forward = _Forward(self._hold, key, ordinal, config, call, plan)
+        forward = _Forward(self._hold, key, ordinal, config, call, plan, first)
         job = Job(
             key=key,
             ordinal=ordinal,
@@ -149,6 +168,47 @@ class Steps:
             return await Attempts(self._hold, job, may_have_started=may_have_started).run()
         finally:
             forward.forget()
+
+    def _may_start_lazily(self, call: DoCall, config: StepConfig) -> bool:
+        """Claim that a first attempt's start need not be on disk before its callable runs."""
+        return (
+            not self._was_crashed
+            and config.retries.limit > 0
+            and not self._hold.is_pausing
+            and shape_of(call.callback).is_async
+        )
+
+    async def _first_turn(
+        self, call: DoCall, key: StepKey, ordinal: int, config: StepConfig
+    ) -> tuple[FirstTurn, Any]:
+        """Take the first turn of an async callable; if it ends in it, store the result.
+
+        Returns:
+            The turn, and the value for user code if it `is_done`.
+        """
+        hold, began_ms = self._hold, self._hold.now_ms()
+        context = (
+            context_of(key, 1, config) if wants_context(call, shape_of(call.callback)) else None
+        )
+        first = FirstTurn(call.callback(*arguments_of(call, context)))
+        if not first.is_done or is_stream(first.value):
+            first.is_done = False
+            return first, None
+        try:
+            text = encode_result(first.value, key, hold)
+        except Exception as error:  # noqa: BLE001  (it fails the first attempt, as recorded there)
+            first.fail(error)
+            return first, None
+        detail = start_detail(config, {"sensitive": True} if config.is_sensitive else {})
+        now_ms = hold.now_ms()
+        fact = Fact(FactKind.STEP_RAN, now_ms, key, ordinal, 1, began_ms, None, text, detail)
+        task = hold.enter_attempt()
+        try:
+            await hold.commit(fact)
+        finally:
+            hold.leave_attempt(task)
+        log_attempt(hold, key, 1, began_ms, "completed")
+        return first, first.value if type(first.value) in _SCALARS else payload.decode(text)
 
     def _plan(self, call: DoCall, key: StepKey, record: StepRecord | None) -> RollbackPlan:
         handler = call.rollback
@@ -292,13 +352,14 @@ class _Forward:
         config: StepConfig,
         call: DoCall,
         plan: RollbackPlan | None,
+        first: FirstTurn | None,
     ) -> None:
         self._hold = hold
         self._key = key
         self._ordinal = ordinal
         self._config = config
         self._plan = plan
-        self._callback = Callback(call, hold.services.threads)
+        self._callback = Callback(call, hold.services.threads, first)
 
     async def attempt_once(self, attempt: int) -> Outcome:
         """Call it once; gives what to store."""
@@ -312,11 +373,7 @@ class _Forward:
         value = await self._callback.run(context, self._key.label, self._config.timeout_ms)
         if type(value) not in _SCALARS and is_stream(value):
             return await self._drain(value, attempt)
-        text = payload.encode(
-            value,
-            bytes_max=self._hold.services.limits.result_bytes_max,
-            what=f"the result of step {self._key.label}",
-        )
+        text = encode_result(value, self._key, self._hold)
         if self._plan is not None:
             self._plan.payload = text
         # Not the object itself: what user code gets now is what replay would give it.
@@ -342,6 +399,12 @@ class _Forward:
     def forget(self) -> None:
         """Let go of what only the attempts need."""
         self._callback = None  # type: ignore[assignment]  # frees user objects held by closures
+
+
+def encode_result(value: Any, key: StepKey, hold: Hold) -> str:
+    """Give what is stored of a step's result."""
+    bytes_max = hold.services.limits.result_bytes_max
+    return payload.encode(value, bytes_max=bytes_max, what=f"the result of step {key.label}")
 
 
 def _duration(value: Duration, what: str) -> int:

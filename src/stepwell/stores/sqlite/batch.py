@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from stepwell.model.command import (
     Append,
-    ClientCommand,
     Command,
     Create,
     Delete,
@@ -38,10 +37,11 @@ from stepwell.model.command import (
 from stepwell.model.instance import TERMINAL, InstanceStatus, Ref
 from stepwell.model.step import Fact, FactKind, StepKey
 from stepwell.stores.rows import fact_row
-from stepwell.stores.sqlite.rounds import ADDING, cut
+from stepwell.stores.sqlite.rounds import ADDING, CLIENTS, cut
 from stepwell.stores.sqlite.statements import Statements
 
 _S = InstanceStatus
+_NEED_A_ROW = CLIENTS - {Create}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 Indexed = list[tuple[int, Any]]
 Outcomes = list[Outcome]
@@ -94,7 +94,7 @@ class Batch:
                 self._send_events(some, found, outcomes)
             elif kind is Release:
                 self._release(some)
-            elif issubclass(kind, ClientCommand):
+            elif kind in CLIENTS:
                 for place, command in some:
                     outcomes[place] = self._do_for_client(command, found.get(command.ref))
             else:
@@ -104,12 +104,8 @@ class Batch:
 
     # ---- what every round does ---------------------------------------------------------------
 
-    def _find_refs(self, commands: Iterable[Command]) -> dict[Ref, _Found]:
-        refs = {
-            command.ref: None
-            for command in commands
-            if isinstance(command, ClientCommand) and type(command) is not Create
-        }
+    def _find_refs(self, commands: Iterable[Any]) -> dict[Ref, _Found]:
+        refs = {command.ref: None for command in commands if type(command) in _NEED_A_ROW}
         if not refs:
             return {}
         return {
@@ -122,7 +118,7 @@ class Batch:
     def _leave_out_stale(self, members: Indexed, outcomes: Outcomes) -> Indexed:
         leases = []
         for position, (_, command) in enumerate(members, start=1):
-            if not isinstance(command, ClientCommand):
+            if type(command) not in CLIENTS:
                 lease = command.lease
                 leases.append((position, lease.key, lease.epoch, lease.owner))
         if not leases:
@@ -146,7 +142,7 @@ class Batch:
     def _write_facts(self) -> None:
         if self._facts:
             facts, self._facts = self._facts, []
-            self._sql.insert("insert_fact", facts)
+            self._sql.run_rows("insert_facts", facts)
 
     # ---- frequent kinds, all of a round at once ----------------------------------------------
 
@@ -218,7 +214,7 @@ class Batch:
             else:
                 sent.append((instance.key, command.type, command.payload, self._now))
                 types.append((instance.key, command.type, self._now))
-        self._sql.insert("insert_event", sent)
+        self._sql.run_rows("insert_events", sent)
         self._sql.run_rows("wake_for_events", types)
 
     def _release(self, members: Indexed) -> None:

@@ -12,7 +12,6 @@ from stepwell.stores.sqlite.statements import load_migrations, queries
 VERSION_MIN = (3, 38, 0)
 APPLICATION_ID = 0x57454C4C  # "WELL": tells our files from anybody else's
 _CACHE_KIB = 64 * 1024
-_CHECKPOINT_PAGES = 1_000
 _LOG_BYTES_KEPT = 64 * 1024 * 1024
 _RETRY_SECONDS = 0.02
 
@@ -33,7 +32,8 @@ def connect(path: Path, *, level: str, timeout_seconds: float) -> sqlite3.Connec
         _schema_version(connection, path)  # before the first write: it may be somebody else's file
         _turn_wal_on(connection, path, timeout_seconds)
         connection.execute(f"PRAGMA synchronous = {level}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        # Checkpoints stay at SQLite's 1,000 pages: a commit that makes the log longer costs twice
+        # the fsync of one that writes over it, so a longer log is a slower start.
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
     except BaseException:
         connection.close()

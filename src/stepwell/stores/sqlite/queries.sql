@@ -21,11 +21,16 @@ SELECT instances.workflow, instances.id, key, status, owner IS NOT NULL, paused_
 FROM ref CROSS JOIN instances
 ON instances.workflow = ref.workflow AND instances.id = ref.id;
 
--- name: insert_fact
+-- name: insert_facts
+WITH fact (
+    key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
+) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
 INSERT INTO facts (
     key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+SELECT
+    key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
+FROM fact WHERE key > 0;
 
 -- name: take_events
 -- Consume pending events; gives those that were there.
@@ -81,8 +86,10 @@ UPDATE instances SET
 FROM handed WHERE instances.key = handed.key
 RETURNING instances.key, status;
 
--- name: insert_event
-INSERT INTO events (key, type, payload, at_ms) VALUES (?, ?, ?, ?);
+-- name: insert_events
+WITH event (key, type, payload, at_ms) AS (VALUES (?, ?, ?, ?))
+INSERT INTO events (key, type, payload, at_ms)
+SELECT key, type, payload, at_ms FROM event WHERE key > 0;
 
 -- name: wake_for_events
 -- What waits unheld for that type is ready now.

@@ -45,10 +45,6 @@ class Statements:
             found += self._connection.execute(_widen(query, width), values).fetchall()
         return found
 
-    def insert(self, query: str, /, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Execute a statement for each of many rows."""
-        self._connection.executemany(queries()[query], rows)
-
 
 @cache
 def queries() -> Mapping[str, str]:

@@ -87,6 +87,33 @@ async def limit_is_kept(store: Store) -> None:
     same([[], ["1", "2"], ["3"], []], [[one.instance.id for one in some] for some in claims])
 
 
+async def limit_below_one_is_none(store: Store) -> None:
+    """A limit below 1 gives, frees and deletes nothing; it does not mean "all"."""
+    lease = await held(store, Ref("orders", "held"))
+    await create(store)
+    made = await finished(store, Ref("refunds", "ended"))
+    late = made.modified_ms + 10**9
+    for limit in (0, -1):
+        same([], await store.claim(worker=WORKER, workflows=["orders"], limit=limit, now_ms=T0))
+        same(0, await store.reap(now_ms=T0, limit=limit))
+        same(0, await store.purge(now_ms=late, limit=limit))
+        same([], await store.read_facts(lease.key, after_id=0, limit=limit))
+        rows = await store.list_instances("orders", status=None, before_key=None, limit=limit)
+        same([], rows)
+
+
+async def workflow_may_be_named_twice(store: Store) -> None:
+    """A workflow that is named twice is looked at once: as many are claimed, each one once."""
+    for number in range(5):
+        await create(store, Ref("orders", str(number)), T0 + number)
+    claims = await store.claim(
+        worker=WORKER, workflows=["orders", "orders", "refunds"], limit=4, now_ms=T0 + 9
+    )
+
+    same(["0", "1", "2", "3"], [claim.instance.id for claim in claims])
+    same(T0 + 4, await store.next_ready_ms(["orders", "orders"]))
+
+
 async def only_named_workflows_are_claimed(store: Store) -> None:
     """Only instances of the workflows asked for are claimed; of none, none."""
     await create(store, Ref("orders", "a"))
