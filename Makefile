@@ -46,7 +46,7 @@ format: $(BIN)/.ready-test
 	@$(BIN)/ruff format --quiet $(CODE)
 
 lint: $(BIN)/.ready-test
-	@$(BIN)/ruff format --check $(CODE) || { echo "Run: make format"; exit 1; }
+	@$(BIN)/ruff format --check --output-format concise $(CODE) || { echo "Run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet $(CODE)
 
 types: $(BIN)/.ready-test

@@ -138,3 +138,19 @@ async def test_parallel_steps(open_well: Open) -> None:
 
     async with open_well([Fans]) as well:
         assert [[0, 1, 2, 3, 4], 5] == await (await well.workflow(Fans).create()).result(10)
+
+
+async def test_a_branch_that_ended_lets_the_others_rest(open_well: Open) -> None:
+    """When the short one of two parallel sleeps has ended, the run gives its lease back."""
+
+    class Two(WorkflowEntrypoint[Any, Any]):
+        async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Any:
+            await asyncio.gather(step.sleep("short", 20), step.sleep("long", "1 hour"))
+
+    async with open_well([Two], linger_seconds=0.001) as well:
+        instance = await well.workflow(Two).create()
+        await until(instance, "sleep_completed")
+        await until(instance, "workflow_waiting")
+
+        assert "waiting" == (await instance.status()).status
+        await instance.terminate()

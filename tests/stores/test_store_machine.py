@@ -250,7 +250,7 @@ class Side:
         assert found.facts[-1] == await self.store.last_fact(row.key)
         facts = [replace(fact, id=0) for fact in page]
         events = [replace(event, id=0) for event in pending]
-        return replace(row, key=0, modified_ms=0), facts, events, chunks
+        return replace(row, key=0), facts, events, chunks
 
     async def signals(self, worker: str) -> list[object]:
         """Tell what a worker is told, by ref instead of key, with the newest event's place."""

@@ -37,9 +37,9 @@ def state_of(instance: Instance, last: Fact | None) -> InstanceState:
     error = detail.get("error")
     if isinstance(error, dict):
         state["error"] = {"name": error.get("name"), "message": error.get("message")}
-    outcome = detail.get("outcome")
-    if outcome is not None:
-        state["rollback"] = {"outcome": outcome, "error": detail.get("rollback_error")}
+    rollback = detail.get("rollback_outcome")
+    if isinstance(rollback, dict):
+        state["rollback"] = {"outcome": rollback.get("outcome"), "error": rollback.get("error")}
     return state
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from stepwell.authoring.call import DelayInput, StepContext, StepName
@@ -29,7 +29,7 @@ from stepwell.core.retry import is_retryable, retry_wait_ms
 from stepwell.engine.facts import error_detail, restore_error
 from stepwell.engine.hold import Hold, RunState
 from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
-from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX
+from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX, DELAY_MS_WITHOUT_FUNCTION
 from stepwell.model.step import DEFAULT_CONFIG, Fact, FactKind, StepConfig, StepKey
 
 _LOG = logging.getLogger("stepwell.engine")
@@ -197,11 +197,9 @@ class Attempts:
             else:
                 detail = error_detail(error)
                 fact = self._fact(FactKind.ATTEMPT_FAILED, self._attempt, wait_ms, detail)
-                due_ms = fact.at_ms + wait_ms  # one reading of the clock: the log shows the wait
-                fact = replace(fact, due_ms=due_ms)
                 self._hold.add_lazy((self._job.key, "failed", self._attempt), fact)
                 self._log("failed", error)
-                raise _RetryAt(due_ms)
+                raise _RetryAt(fact.due_ms or 0)
         detail = error_detail(reason)
         await self._hold.commit(self._fact(FactKind.STEP_FAILED, self._attempt, None, detail))
         self._log("failed for good", reason)
@@ -209,9 +207,12 @@ class Attempts:
 
     async def _wait_ms(self, error: BaseException) -> int:
         retries = self._job.config.retries
-        base_ms = retries.delay_ms or 0
         if self._job.delay is not None:
             base_ms = await self._ask_delay(self._job.delay, error)
+        elif retries.delay_ms is not None:
+            base_ms = retries.delay_ms
+        else:  # the step began with a delay function, which the code has no more
+            base_ms = DELAY_MS_WITHOUT_FUNCTION
         return retry_wait_ms(
             retries, attempt=self._attempt, base_ms=base_ms, chance=self._hold.services.chance()
         )
@@ -240,9 +241,10 @@ class Attempts:
         return parse_delay_answer(answer)
 
     def _fact(
-        self, kind: FactKind, attempt: int, due_ms: int | None = None, detail: str | None = None
+        self, kind: FactKind, attempt: int, wait_ms: int | None = None, detail: str | None = None
     ) -> Fact:
         job, now_ms = self._job, self._hold.now_ms()
+        due_ms = None if wait_ms is None else now_ms + wait_ms
         began_ms = None if kind in _STARTS else self._began_ms or None
         return Fact(kind, now_ms, job.key, job.ordinal, attempt, began_ms, due_ms, None, detail)
 

@@ -218,6 +218,7 @@ class Hold:
             raise RunDropped from error
         finally:
             self._commits -= 1
+            self._consider_others()
 
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""
@@ -236,8 +237,7 @@ class Hold:
             self.in_flight.pop(task, None)
             if not self.in_flight and self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
-            if self._pause_gate is not None or self._parks:
-                self.consider()
+            self._consider_others()
 
     async def wait_idle(self) -> None:
         """Wait until no attempt is in flight."""
@@ -270,6 +270,7 @@ class Hold:
             self._parks.pop(park, None)
             if park.timer is not None:
                 park.timer.cancel()
+            self._consider_others()
         await self.pass_gate()
         return event
 
@@ -318,6 +319,11 @@ class Hold:
         if not self._is_rest_check_due and self.state is RunState.LIVE:
             self._is_rest_check_due = True
             asyncio.get_running_loop().call_soon(self._check)
+
+    def _consider_others(self) -> None:
+        """Look again when one branch has moved: the others may all be parked for long."""
+        if self._parks or self._pause_gate is not None:
+            self.consider()
 
     def _check(self) -> None:
         self._is_rest_check_due = False
@@ -397,6 +403,8 @@ class Hold:
 
     def cancel_pause(self) -> None:
         """Go on after all."""
+        if self.is_closing:
+            return
         gate, self._pause_gate = self._pause_gate, None
         if gate is not None and not gate.done():
             gate.set_result(None)

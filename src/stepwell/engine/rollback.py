@@ -157,10 +157,9 @@ class RollbackPhase:
         outcome: dict[str, Any] = {"outcome": "complete" if failure is None else "failed"}
         if failure is not None:
             recorded = read_detail(error_detail(failure))["error"]
-            shown = {"name": recorded["name"], "message": recorded["message"]}
-            outcome["rollback_error"] = shown
+            outcome["error"] = {"name": recorded["name"], "message": recorded["message"]}
         fact = Fact(kind, self._hold.now_ms(), detail=detail)
-        await self._finish(final, error, (fact,), **outcome)
+        await self._finish(final, error, (fact,), rollback_outcome=outcome)
 
     async def _finish(
         self, final: InstanceStatus, error: Any, facts: tuple[Fact, ...], **more: Any

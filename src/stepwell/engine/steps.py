@@ -138,7 +138,7 @@ class Steps:
     ) -> Any:
         resolved = resolve_config(call.config, call.options, self._hold.services.limits)
         config, delay = resolved.config, resolved.delay
-        if record is not None and record.start_detail is not None:
+        if record is not None:  # what was stored when the step was first reached wins over code
             config = config_from_detail(read_detail(record.start_detail).get("config"))
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
         first: FirstTurn | None = None
@@ -237,11 +237,7 @@ class Steps:
         """Sleep; the due time is fixed when it is first reached."""
         key = self._key(_SLEEP, name)
         duration_ms = _duration(duration, f"the duration of sleep {name!r}")
-        if duration_ms > self._hold.services.limits.sleep_ms_max:
-            raise WorkflowFatalError(
-                f"sleep {name!r} would take {format_duration(duration_ms)}; the maximum is "
-                f"{format_duration(self._hold.services.limits.sleep_ms_max)}"
-            )
+        self._check_length(name, duration_ms)
         record = self.history.records.get(key)
         await self._sleep(key, record, self._hold.now_ms() + duration_ms)
 
@@ -255,7 +251,16 @@ class Steps:
                 f"sleep_until({name!r}) got a time that is already past: {when!r}; "
                 "compare with the time in a step first"
             )
+        self._check_length(name, due_ms - self._hold.now_ms())
         await self._sleep(key, record, due_ms)
+
+    def _check_length(self, name: str, duration_ms: int) -> None:
+        maximum_ms = self._hold.services.limits.sleep_ms_max
+        if duration_ms > maximum_ms:
+            raise WorkflowFatalError(
+                f"sleep {name!r} would take {format_duration(duration_ms)}; the maximum is "
+                f"{format_duration(maximum_ms)}"
+            )
 
     async def _sleep(self, key: StepKey, record: StepRecord | None, due_ms: int) -> None:
         if self._hold.state is not RunState.LIVE or self.is_rolling_back:

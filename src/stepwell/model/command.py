@@ -105,7 +105,8 @@ class Restart:
     and detail of the first one kept).
     With `step`: NOT_FOUND and nothing changes if no fact of that step exists. Else facts and
     chunks with an ordinal >= the step's go, and facts without ordinal except a QUEUED one (written
-    anew, as above, but kept first: it has the smallest id); pending events stay.
+    anew, as above, but kept first: it has the smallest id); pending events stay. What is kept is
+    written anew, with new ids, so a reader that follows the log sees all of it again.
     """
 
     ref: Ref

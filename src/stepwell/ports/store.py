@@ -2,7 +2,10 @@
 
 One method is one transaction. All writes of runs and clients go through `apply`; the other
 writing methods are about workers: claiming, leases, and clearing up. A store decides nothing that
-`Command` and these docstrings do not say, and never asks the time.
+`Command` and these docstrings do not say, and never asks the time. A limit below 1 means none.
+
+Ids of an instance's facts only grow, through a restart too. An instance's modified_ms is when its
+row last changed; facts that are appended leave it as it is.
 """
 
 from __future__ import annotations
@@ -55,13 +58,15 @@ class Store(Protocol):
     async def apply(self, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
         """Do all of `commands` in one transaction, in order; one outcome for each.
 
-        Either the whole batch is durable when this returns, or it raises and nothing is stored.
+        Either the whole batch is durable when this returns, or it raises and nothing is stored. A
+        command that cannot be stored at all (a number beyond 64 bits, text that is no text) makes
+        the whole batch raise: who batched it finds the culprit by applying them one by one.
         """
 
     async def claim(
         self, *, worker: str, workflows: Sequence[str], limit: int, now_ms: int
     ) -> list[Claim]:
-        """Take up to `limit` unheld instances with ready_ms <= now, oldest first.
+        """Take up to `limit` unheld instances with ready_ms <= now, by ready_ms, then by key.
 
         Only instances of `workflows`. Each gets owner = worker, epoch + 1, ready_ms = None, and
         status running (rollingBack keeps its status); started_ms = now if it had none. An unheld
@@ -78,7 +83,8 @@ class Store(Protocol):
         """Create or renew the worker's lease; False if it had lapsed and was reaped since.
 
         The first beat of a worker creates its row. A row that `reap` has seen lapse stays as
-        reaped, so that a worker that slept past its lease learns it and starts under a new name.
+        reaped for at least 30 days, so that a worker that slept past its lease learns it and starts
+        under a new name.
         """
 
     async def retire(self, *, worker: str, now_ms: int) -> None:
@@ -126,7 +132,10 @@ class Store(Protocol):
         """Read one piece of a stream."""
 
     async def purge(self, *, now_ms: int, limit: int) -> int:
-        """Delete up to `limit` finished instances whose retention is over; tell how many."""
+        """Delete up to `limit` finished instances whose retention is over; tell how many.
+
+        It may stop earlier where their histories are long, but not before one is deleted.
+        """
 
     async def change_mark(self) -> object:
         """Give a value that differs once another process has changed the database.

@@ -80,7 +80,7 @@ def test_any_number_of_rows_goes(count: int, connection: sqlite3.Connection) -> 
 def test_empty_text_and_none_stay_apart(connection: sqlite3.Connection) -> None:
     """What is None is stored as NULL, and empty text as empty text."""
     sql = Statements(connection, 7)
-    sql.insert("insert_fact", [(1, 20, 7, *[None] * 7, "", None)])
+    sql.run_rows("insert_facts", [(1, 20, 7, *[None] * 7, "", None)])
     ((payload, detail),) = connection.execute("SELECT payload, detail FROM facts")
 
     assert ("", None) == (payload, detail)
