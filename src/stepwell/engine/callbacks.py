@@ -78,7 +78,7 @@ class FirstTurn:
             self._waits_for = work.send(None)
         except StopIteration as done:
             self.value, self.is_done = done.value, True
-        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  (kept)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  (kept, to be raised by the first attempt)
             self._error = error
 
     def fail(self, error: Exception) -> None:

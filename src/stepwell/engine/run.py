@@ -101,7 +101,9 @@ class Run:
                 what=f"the output of workflow {self._definition.name!r}",
             )
         except asyncio.CancelledError:
-            if self.hold.state is not RunState.LIVE:
+            # Somebody outside ends this task, e.g. asyncio.run at its end: the run is only dropped.
+            task = asyncio.current_task()
+            if self.hold.state is not RunState.LIVE or (task is not None and task.cancelling()):
                 raise
             await self._fail(WorkflowInternalError("run() was cancelled from inside"))
         except (Exception, SystemExit) as error:  # noqa: BLE001  (it becomes the instance's error)

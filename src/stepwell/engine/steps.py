@@ -152,7 +152,8 @@ class Steps:
             plan.ordinal, plan.has_started = ordinal, True
         if config.is_sensitive:
             flags["sensitive"] = True
-        forward = _Forward(self._hold, key, ordinal, config, call, plan, first)
+        callback = Callback(call, self._hold.services.threads, first)
+        forward = _Forward(self._hold, key, ordinal, config, callback, plan)
         job = Job(
             key=key,
             ordinal=ordinal,
@@ -355,16 +356,15 @@ class _Forward:
         key: StepKey,
         ordinal: int,
         config: StepConfig,
-        call: DoCall,
+        callback: Callback,
         plan: RollbackPlan | None,
-        first: FirstTurn | None,
     ) -> None:
         self._hold = hold
         self._key = key
         self._ordinal = ordinal
         self._config = config
         self._plan = plan
-        self._callback = Callback(call, hold.services.threads, first)
+        self._callback = callback
 
     async def attempt_once(self, attempt: int) -> Outcome:
         """Call it once; gives what to store."""

@@ -15,6 +15,8 @@ class StepKind(StrEnum):
     WAIT = "waitForEvent"
     ROLLBACK = "rollback"
 
+    __hash__ = str.__hash__  # Enum's own runs in Python, at every lookup of a step's key
+
 
 class StepKey(NamedTuple):
     """Which step: kind, name, and the how-manieth call of that name (from 1).
