@@ -66,7 +66,7 @@ class Desk:
         """Write a command, and tell the workers of this process."""
         outcome = await self.journal.submit(command, is_patient=False)
         if outcome is Outcome.APPLIED:
-            self.pokes.publish(command.ref)
+            self.pokes.publish(command)
         return outcome
 
 

@@ -11,7 +11,7 @@ Listener = Callable[[Hashable], None]
 class Wakeups(Protocol):
     """Passes hints from those who write to those who wait, within one process.
 
-    A topic is an instance's key or `Ref`; None stands for all topics.
+    A topic is an instance's key, its `Ref`, or a client's command; None stands for all topics.
     """
 
     def publish(self, topic: Hashable | None) -> None:

@@ -16,7 +16,8 @@ from stepwell.engine.hold import Exit, RunState
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
 from stepwell.errors import StoreError
-from stepwell.model.instance import InstanceStatus
+from stepwell.model.command import Pause
+from stepwell.model.instance import InstanceStatus, Ref
 from stepwell.model.limits import CLAIM_BATCH_MAX
 from stepwell.ports.clock import TimerHandle
 from stepwell.ports.store import Claim, Memory, Signal
@@ -207,9 +208,18 @@ class Worker:
 
     # ---- hints -------------------------------------------------------------------------------
 
-    def _on_poke(self, _topic: Hashable) -> None:
+    def _on_poke(self, command: Hashable) -> None:
+        """Hear of a command that a client of this process has written."""
+        if isinstance(command, Pause):
+            self._hold_back(command.ref)
         self._is_claim_due = True
         self._read_signals_soon()
+
+    def _hold_back(self, ref: Ref) -> None:
+        """Let no further step start from this very moment; the store has the last word."""
+        for run in self._running.values():
+            if run.hold.instance.ref == ref:
+                run.hold.request_pause()
 
     def on_outside_change(self) -> None:
         """Hear that another process has changed the database."""
