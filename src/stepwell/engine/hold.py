@@ -372,6 +372,7 @@ class Hold:
             self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
             self._wake_parks()
             self._on_news()
+            self.consider()  # a pause may have been asked for meanwhile
         else:
             self.drop()
         if self._settled is not None and not self._settled.done():
@@ -393,7 +394,7 @@ class Hold:
         """Start nothing new; once nothing is in flight, pause."""
         if self._pause_gate is None and self.state is not RunState.OVER:
             self._pause_gate = asyncio.get_running_loop().create_future()
-            self.consider()
+        self.consider()
 
     def close_gate(self) -> None:
         """Start nothing new from now on: the process is about to stop."""

@@ -80,9 +80,17 @@ class Journal:
             await asyncio.wait([self._drain_task])
 
     async def _drain(self) -> None:
+        batch: list[_Entry] = []
         try:
             while self._waiting:
-                await self._apply(self._take())
+                batch = self._take()
+                await self._apply(batch)
+        except asyncio.CancelledError:
+            # Somebody ends every task of the loop; nobody may wait for ever for what is not done.
+            for entry in (*batch, *self._waiting):
+                entry.outcome.cancel()
+            self._waiting.clear()
+            raise
         finally:
             self._drain_task = None
 
