@@ -96,6 +96,7 @@ class Hold:
         self._settled: asyncio.Future[None] | None = None
         self._is_rest_check_due = False
         self._is_entering_pause = False
+        self._recheck: asyncio.TimerHandle | None = None
         self.is_closing = False
         self._idle: asyncio.Future[None] | None = None
 
@@ -298,6 +299,7 @@ class Hold:
         """Take events that the store has accepted; the oldest waiter of a type gets the oldest."""
         self.store_mail(events)
         self._match_mail()
+        self._consider_others()
 
     def store_mail(self, events: Iterable[PendingEvent]) -> None:
         """Put events into the mailbox; those that were seen before are left out."""
@@ -335,7 +337,17 @@ class Hold:
             if is_quiet(self.task, {park.task for park in self._parks}):
                 self._start_rest()
             else:
-                asyncio.get_running_loop().call_later(_BUSY_RECHECK_SECONDS, self.consider)
+                self._recheck_later()
+
+    def _recheck_later(self) -> None:
+        """Look again after a while; one timer, however often this is asked for."""
+        if self._recheck is None:
+            loop = asyncio.get_running_loop()
+            self._recheck = loop.call_later(_BUSY_RECHECK_SECONDS, self._recheck_now)
+
+    def _recheck_now(self) -> None:
+        self._recheck = None
+        self.consider()
 
     def _is_long(self) -> bool:
         if any(park.future.done() for park in self._parks):
@@ -372,7 +384,9 @@ class Hold:
             self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
             self._wake_parks()
             self._on_news()
-            self.consider()  # a pause may have been asked for meanwhile
+            # Not at once to rest again: the news that kept it up must come first (`deliver`).
+            if self._pause_gate is not None:
+                self.consider()
         else:
             self.drop()
         if self._settled is not None and not self._settled.done():

@@ -235,6 +235,8 @@ class Worker:
             signal = signals.get(key)
             if run.hold.state is RunState.LIVE:
                 await self._pass_on(run, signal)
+            elif run.hold.state is RunState.RESTING and signal is not None:
+                await self._deliver(run, signal)  # it may be told to stay up because of these
 
     async def _pass_on(self, run: Run, signal: Signal | None) -> None:
         hold = run.hold
@@ -245,5 +247,9 @@ class Worker:
             hold.request_pause()
         elif hold.is_pausing:
             hold.cancel_pause()
-        if signal.last_event_id > hold.events_seen:
-            hold.deliver(await self._store.pending_events(signal.key, hold.events_seen))
+        await self._deliver(run, signal)
+
+    async def _deliver(self, run: Run, signal: Signal) -> None:
+        seen = run.hold.events_seen
+        if signal.epoch == run.hold.lease.epoch and signal.last_event_id > seen:
+            run.hold.deliver(await self._store.pending_events(signal.key, seen))
