@@ -154,3 +154,24 @@ async def test_a_branch_that_ended_lets_the_others_rest(open_well: Open) -> None
 
         assert "waiting" == (await instance.status()).status
         await instance.terminate()
+
+
+async def test_events_in_quick_succession_reach_their_waits(open_well: Open) -> None:
+    """Many instances that are told to stay up while they try to rest all get every event."""
+
+    class Relay(WorkflowEntrypoint[Any, Any]):
+        async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Any:
+            for n in range(4):
+                await step.wait_for_event(f"wait {n}", type=f"t{n}", timeout="1 hour")
+            return "through"
+
+    async def drive(well: Any, id_: str) -> Any:
+        instance = await well.workflow(Relay).create(id=id_)
+        for n in range(4):
+            await instance.send_event(type=f"t{n}")
+        return await instance.result(20)
+
+    async with open_well([Relay]) as well:
+        ends = await asyncio.gather(*(drive(well, f"i{n}") for n in range(40)))
+
+        assert ["through"] * 40 == ends
