@@ -68,14 +68,15 @@ class FirstTurn:
 
     __slots__ = ("_error", "_waits_for", "_work", "is_done", "value")
 
-    def __init__(self, work: CoroutineType[Any, Any, Any]) -> None:
-        self._work = work
+    def __init__(self, callback: Callable[..., Any], arguments: tuple[Any, ...] = ()) -> None:
+        self._work: Any = None
         self._waits_for: Any = None
         self._error: BaseException | None = None
         self.is_done = False
         self.value: Any = None
         try:
-            self._waits_for = work.send(None)
+            self._work = callback(*arguments)
+            self._waits_for = self._work.send(None)
         except StopIteration as done:
             self.value, self.is_done = done.value, True
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  (kept, to be raised by the first attempt)
@@ -170,7 +171,7 @@ def wants_context(call: DoCall, shape: Shape) -> bool:
 async def within(work: Awaitable[Any], label: str, timeout_ms: int) -> Any:
     """Await something, for at most `timeout_ms`; it is cancelled then."""
     if type(work) is CoroutineType:
-        return await FirstTurn(work).go_on(label, timeout_ms)
+        return await FirstTurn(lambda: work).go_on(label, timeout_ms)
     return await _timed(work, label, timeout_ms)
 
 

@@ -119,6 +119,8 @@ class Hold:
 
     async def hand_back(self) -> None:
         """Stop this run, and give its lease back so that any worker may go on at once."""
+        if self.state is RunState.RESTING and self._settled is not None:
+            await asyncio.wait([self._settled])  # the lease may be going back already
         if self.state is RunState.LIVE:
             facts = self.take_lazy()
             self.drop()
@@ -145,7 +147,7 @@ class Hold:
             if gate is not None and not gate.done():
                 gate.cancel()
 
-    # ---- writing      ----------------------------------------------------------------------
+    # ---- writing -----------------------------------------------------------------------------
 
     def now_ms(self) -> int:
         """Give the time."""

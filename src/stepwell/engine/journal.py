@@ -145,7 +145,7 @@ class Journal:
 
     async def _narrow_down(self, batch: list[_Entry], error: Exception) -> None:
         if len(batch) == 1:
-            _fail(batch[0], error)
+            _fail(batch[0], _as_ours(error))
             return
         for entry in batch:
             await self._apply([entry])
@@ -155,6 +155,15 @@ def _size(command: Command) -> int:
     if isinstance(command, (Append, Finish)):
         return sum(len(fact.payload) for fact in command.facts if fact.payload is not None) + 64
     return 256
+
+
+def _as_ours(error: Exception) -> StoreError:
+    """Give a StoreError: a defect of a store must not travel through user code as what it is."""
+    if isinstance(error, StoreError):
+        return error
+    ours = StoreError(f"the store failed with {type(error).__name__}: {error}")
+    ours.__cause__ = error
+    return ours
 
 
 def _fail(entry: _Entry, error: Exception) -> None:

@@ -191,7 +191,7 @@ class Steps:
         context = (
             context_of(key, 1, config) if wants_context(call, shape_of(call.callback)) else None
         )
-        first = FirstTurn(call.callback(*arguments_of(call, context)))
+        first = FirstTurn(call.callback, arguments_of(call, context))
         if not first.is_done or is_stream(first.value):
             first.is_done = False
             return first, None

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 
 from stepwell.engine.services import Services
-from stepwell.errors import StoreError
 from stepwell.model.limits import PURGE_BATCH_MAX, REAP_BATCH_MAX
 from stepwell.worker.settings import WorkerSettings
 
@@ -56,7 +55,7 @@ class WorkerLease:
                 if beats % _PURGE_EVERY_BEATS == 0:
                     now_ms = self._clock.now_ms()
                     await self._store.purge(now_ms=now_ms, limit=PURGE_BATCH_MAX)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  (the lease must outlive any single failure)
                 _LOG.warning("the lease of worker %s is not renewed: %s", self.worker, error)
                 if self._clock.now_ms() > self._expires_ms:
                     await self._lose("the database could not be reached in time")
@@ -69,7 +68,7 @@ class WorkerLease:
             await asyncio.sleep(seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
             try:
                 await self._reap()
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  (as above)
                 _LOG.warning("lapsed leases are not looked for: %s", error)
 
     async def give_up(self) -> None:
@@ -89,7 +88,7 @@ class WorkerLease:
         self._on_lost()
         try:
             await self.take()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  (the next beat tries again)
             _LOG.warning("no new lease yet: %s", error)
 
     async def _reap(self) -> None:

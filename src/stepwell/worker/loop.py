@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
+from stepwell.engine.facts import error_detail
 from stepwell.engine.hold import Exit, RunState
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
-from stepwell.errors import StoreError
-from stepwell.model.command import Pause
-from stepwell.model.instance import InstanceStatus, Ref
+from stepwell.errors import StoreError, WorkflowInternalError
+from stepwell.model.command import Finish, Outcome, Pause, Release
+from stepwell.model.instance import InstanceStatus, Lease, Ref
 from stepwell.model.limits import CLAIM_BATCH_MAX
+from stepwell.model.step import Fact, FactKind
 from stepwell.ports.clock import TimerHandle
 from stepwell.ports.store import Claim, Memory, Signal
 from stepwell.ports.wakeups import Wakeups
@@ -28,6 +30,7 @@ from stepwell.worker.warm import WarmRuns
 
 _LOG = logging.getLogger("stepwell.worker")
 _EMPTY = Memory(facts=[], events=[])
+_RETRY_SECONDS = 0.2
 
 
 class Worker:
@@ -53,7 +56,6 @@ class Worker:
         self._wake = asyncio.Event()
         self._is_claim_due = True
         self._is_signal_due = False
-        self._is_stopping = False
         self._timer: TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._unlisten = pokes.listen(None, self._on_poke)
@@ -68,19 +70,20 @@ class Worker:
             self._tasks.append(loop.create_task(work))
 
     async def stop(self) -> None:
-        """Stop gracefully: claim nothing new, let steps in flight end, hand back the rest."""
-        self._is_stopping = True
+        """Stop gracefully: claim nothing new, let steps in flight end, hand back the rest.
+
+        The lease is kept until the last step has ended; what a claim cut short has left behind is
+        handed back with it.
+        """
         self._unlisten()
-        self._wake.set()
+        claiming, *keeping = self._tasks
+        await _end([claiming])
         await self._let_steps_end()
-        for run in self._warm.take_all():
+        runs = list(self._running.values())
+        await asyncio.gather(*(run.hold.hand_back() for run in runs), return_exceptions=True)
+        for run in (*runs, *self._warm.take_all()):
             run.hold.drop()
-        await asyncio.gather(
-            *(run.hold.hand_back() for run in list(self._running.values())), return_exceptions=True
-        )
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(keeping)
         if self._timer is not None:
             self._timer.cancel()
         await self._lease.give_up()
@@ -103,19 +106,22 @@ class Worker:
     # ---- claiming ----------------------------------------------------------------------------
 
     async def _claim_loop(self) -> None:
-        while not self._is_stopping:
+        while True:
             try:
                 await self._turn()
-            except StoreError as error:
-                _LOG.warning("claiming waits for the database: %s", error)
-                self._set_timer(self._services.clock.now_ms() + 500)
+            except Exception as error:  # noqa: BLE001  (the loop must outlive any single failure)
+                is_expected = isinstance(error, StoreError)
+                _LOG.warning("claiming is tried again: %s", error, exc_info=not is_expected)
+                # What was claimed, or told, when it failed is not known: look at all of it anew.
+                self._is_claim_due = self._is_signal_due = True
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
             await self._wait()
 
     async def _turn(self) -> None:
-        if self._is_signal_due and self._running:
-            self._is_signal_due = False
+        if self._is_signal_due:
             await self._read_signals()
-        while not self._is_stopping and await self._is_ready():
+        while await self._is_ready():
             room = min(self._settings.max_running - len(self._running), CLAIM_BATCH_MAX)
             if room <= 0:
                 return
@@ -165,13 +171,49 @@ class Worker:
             if run is None:
                 cold.append(claim)
             else:
-                self._running[claim.lease.key] = run
-                events = await self._store.pending_events(claim.lease.key, run.hold.events_seen)
-                run.hold.wake_in_place(claim, events)
-        if cold:
+                await self._start_warm(run, claim)
+        if not cold:
+            return
+        try:
             memories = await self._store.load([claim.lease.key for claim in cold])
-            for claim in cold:
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  (one of them is damaged; find out which)
+            await self._start_one_by_one(cold)
+            return
+        for claim in cold:
+            self._start_cold(claim, memories.get(claim.lease.key, _EMPTY))
+
+    async def _start_warm(self, run: Run, claim: Claim) -> None:
+        try:
+            events = await self._store.pending_events(claim.lease.key, run.hold.events_seen)
+        except Exception:
+            run.hold.drop()  # it cannot go on in place; the claim is handed back as an orphan
+            raise
+        self._running[claim.lease.key] = run
+        run.hold.wake_in_place(claim, events)
+
+    async def _start_one_by_one(self, claims: list[Claim]) -> None:
+        for claim in claims:
+            try:
+                memories = await self._store.load([claim.lease.key])
                 self._start_cold(claim, memories.get(claim.lease.key, _EMPTY))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  (it ends this instance, and no other)
+                await self._give_up(claim, error)
+
+    async def _give_up(self, claim: Claim, cause: Exception) -> None:
+        """End an instance whose history is damaged; a restart forgets that history."""
+        _LOG.error("the history of %s/%s cannot be read", *claim.instance.ref, exc_info=cause)
+        error = WorkflowInternalError(
+            f"the stored history of this instance cannot be read ({cause!r}); "
+            "restart it from the top, or delete it"
+        )
+        fact = Fact(FactKind.ERRORED, self._services.clock.now_ms(), detail=error_detail(error))
+        command = Finish(lease=claim.lease, status=InstanceStatus.ERRORED, facts=(fact,))
+        await self._services.journal.submit(command)
+        self._services.journal.publish(claim.instance.ref)
 
     def _start_cold(self, claim: Claim, memory: Memory) -> None:
         run = Run(
@@ -192,6 +234,8 @@ class Worker:
         if exit_ is Exit.RESTED:
             self._warm.put(run)
             self._wake.set()  # its due time may be the next one
+        elif exit_ is Exit.DROPPED:
+            self._read_signals_soon()  # it may be held still, if a write of it has failed
         elif len(self._running) == self._settings.max_running - 1:
             self._is_claim_due = True  # there was no room before
             self._wake.set()
@@ -230,13 +274,34 @@ class Worker:
         self._wake.set()
 
     async def _read_signals(self) -> None:
-        signals = {signal.key: signal for signal in await self._store.signals(self._lease.worker)}
+        self._is_signal_due = False
+        worker = self._lease.worker
+        signals = {signal.key: signal for signal in await self._store.signals(worker)}
+        for key in signals.keys() - self._running.keys():
+            self._release_orphan(Lease(key, worker, signals[key].epoch))
         for key, run in list(self._running.items()):
             signal = signals.get(key)
             if run.hold.state is RunState.LIVE:
                 await self._pass_on(run, signal)
             elif run.hold.state is RunState.RESTING and signal is not None:
                 await self._deliver(run, signal)  # it may be told to stay up because of these
+
+    def _release_orphan(self, lease: Lease) -> None:
+        """Hand back what the store says we hold although there is no run of it.
+
+        A run was dropped because a write of it failed, or a claim was never started. Nobody else
+        would free it while this worker lives. Should the store only not have heard yet that it has
+        ended, the lease is stale and nothing happens.
+        """
+        self._services.journal.submit(Release(lease=lease)).add_done_callback(self._after_release)
+
+    def _after_release(self, done: asyncio.Future[Outcome]) -> None:
+        if done.cancelled():
+            return
+        if done.exception() is not None:
+            self._is_signal_due = True  # found again at the next poll
+        elif done.result() is Outcome.APPLIED:
+            self._claim_soon()
 
     async def _pass_on(self, run: Run, signal: Signal | None) -> None:
         hold = run.hold
@@ -253,3 +318,11 @@ class Worker:
         seen = run.hold.events_seen
         if signal.epoch == run.hold.lease.epoch and signal.last_event_id > seen:
             run.hold.deliver(await self._store.pending_events(signal.key, seen))
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
