@@ -219,3 +219,40 @@ async def test_unknown_options_and_urls() -> None:
     with pytest.raises(InvalidRequest, match="sqlite:///"):
         async with stepwell.open("mysql://here"):
             pass
+
+
+async def test_a6_and_a18_step_without_callable_or_rollback(open_well: Open) -> None:
+    """A step without a callable, and a rollback_config without a rollback, say what is missing."""
+
+    async def run(event: Any, step: Any) -> list[str]:
+        found = []
+        for call in (
+            lambda: step.do("bare"),
+            lambda: step.do("half", lambda: 1, rollback_config={"timeout": 1}),
+        ):
+            try:
+                await call()
+            except stepwell.WorkflowFatalError as error:
+                found.append(str(error))
+        return found
+
+    async with open_well([flow(run)]) as well:
+        bare, half = await (await well.workflow("Flow").create()).result(10)
+
+        assert "step.do('bare') has no callable" in bare
+        assert "half-1 has a rollback_config but no rollback" in half
+
+
+@pytest.mark.parametrize("limit", [0, 101, "5", True, 1.5])
+async def test_a_bad_page_size_is_refused(open_well: Open, limit: Any) -> None:
+    """The size of a page is a whole number in its range."""
+    async with open_well([flow(nothing)]) as well:
+        with pytest.raises(InvalidRequest, match="whole number"):
+            await well.workflow("Flow").list(limit=limit)
+
+
+async def test_a_workflow_is_named_by_text_or_class(open_well: Open) -> None:
+    """Anything else than a name or a class is refused as a name."""
+    async with open_well([flow(nothing)]) as well:
+        with pytest.raises(InvalidRequest, match="Workflow name int is not allowed"):
+            well.workflow(5)

@@ -182,6 +182,13 @@ class StepDecorator:
         self._config = config
         self._options = options
 
+    def __await__(self) -> Any:
+        """Refuse: a step without anything to call was awaited."""
+        raise WorkflowFatalError(
+            f"step.do({self._name!r}) has no callable; use step.do(name, callable), "
+            "or decorate a function with it and await that function's call"
+        )
+
     @overload
     def __call__(
         self, function: Callable[..., Awaitable[T]]

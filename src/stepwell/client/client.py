@@ -25,7 +25,7 @@ class Stepwell:
             WorkflowNotFound: it is not among the workflows given to `open`. (With none given,
                 any name is good: the workers that know it are elsewhere.)
         """
-        name = workflow if isinstance(workflow, str) else self._name(workflow)
+        name = self._name(workflow) if isinstance(workflow, type) else workflow
         check_workflow_name(name)
         if self._desk.definitions and name not in self._desk.definitions:
             known = ", ".join(sorted(self._desk.definitions))

@@ -165,8 +165,7 @@ class Workflow:
         self, status: str | None = None, limit: int = 25, cursor: str | None = None
     ) -> InstancePage:
         """List instances, newest first; the page's `cursor` asks for the next page."""
-        if not 1 <= limit <= self._desk.limits.page_max:
-            raise InvalidRequest(f"limit is {limit}; it must be 1 to {self._desk.limits.page_max}")
+        _check_page_size(limit, self._desk.limits.page_max)
         rows = await self._desk.store.list_instances(
             self.name, status=_status(status), before_key=_cursor(cursor), limit=limit
         )
@@ -460,3 +459,8 @@ def _cursor(cursor: str | None) -> int | None:
     if not cursor.isdecimal():
         raise InvalidRequest(f"{cursor!r} is no cursor; use the `cursor` of the page before")
     return int(cursor)
+
+
+def _check_page_size(limit: object, maximum: int) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= maximum:
+        raise InvalidRequest(f"limit is {limit!r}; it must be a whole number, 1 to {maximum}")

@@ -97,7 +97,13 @@ class Steps:
                 "that this workflow may run; raise limits.steps, or split the work"
             )
         record = self.history.records.get(key)
-        plan = self._plan(call, key, record) if call.rollback is not None else None
+        plan: RollbackPlan | None = None
+        if call.rollback is not None:
+            plan = self._plan(call, key, record)
+        elif call.rollback_config is not None:
+            raise WorkflowFatalError(
+                f"step {key.label} has a rollback_config but no rollback; give the handler too"
+            )
         if record is not None and record.progress is not Progress.OPEN:
             return self._answer(key, record)
         if self.is_stub:
