@@ -101,7 +101,7 @@ async def open(
             changes=changes,
             definitions=definitions,
         )
-        heard: list[Callable[[], None]] = [lambda: changes.publish(None)]
+        heard: list[Callable[[], None]] = []
         if chosen.worker and definitions:
             threads = ThreadPoolExecutor(chosen.max_threads, thread_name_prefix="stepwell-step")
             stack.callback(threads.shutdown, wait=False, cancel_futures=True)
@@ -122,12 +122,22 @@ async def open(
                 stack.callback(watchdog.stop)
             await worker.start()
             stack.push_async_callback(worker.stop)
-        await _watch(stack, store, heard)
+        await _watch(stack, store, heard, changes)
         yield Stepwell(desk)
 
 
-async def _watch(stack: AsyncExitStack, store: Store, listeners: list[Callable[[], None]]) -> None:
-    task = asyncio.get_running_loop().create_task(watch_changes(store, _WATCH_SECONDS, listeners))
+async def _watch(
+    stack: AsyncExitStack,
+    store: Store,
+    listeners: list[Callable[[], None]],
+    changes: LocalWakeups,
+) -> None:
+    def anything_may_have_changed() -> None:
+        changes.publish(None)
+
+    heard = [*listeners, anything_may_have_changed]
+    watching = watch_changes(store, _WATCH_SECONDS, heard, on_poll=anything_may_have_changed)
+    task = asyncio.get_running_loop().create_task(watching)
 
     async def end() -> None:
         task.cancel()

@@ -45,7 +45,7 @@ class WorkflowStep:
 
     def __init__(self, driver: StepDriver) -> None:
         self._driver = driver
-        self._registry = StepRegistry()
+        self._registry: StepRegistry | None = None
 
     @overload
     def do(
@@ -133,10 +133,11 @@ class WorkflowStep:
         depends = options.pop("depends", None)
         is_concurrent = options.pop("concurrent", False)
         call = _parse(name or function.__name__, function, config, options)
+        registry = self._registry = self._registry or StepRegistry()
         decorated = DecoratedStep(
-            call, self._driver.do, self._registry, depends=depends, is_concurrent=is_concurrent
+            call, self._driver.do, registry, depends=depends, is_concurrent=is_concurrent
         )
-        self._registry.register(call.name, decorated)
+        registry.register(call.name, decorated)
         return decorated
 
     async def sleep(self, name: str, duration: Duration) -> None:

@@ -46,7 +46,6 @@ from stepwell.ports.clock import Clock
 from stepwell.ports.store import Store
 from stepwell.ports.wakeups import Wakeups
 
-_POLL_SECONDS = 1.0
 _ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
 
 
@@ -260,18 +259,24 @@ class WorkflowInstance:
             InstanceTerminated: it was terminated.
             TimeoutError: it has not ended in time; it goes on.
         """
+        if timeout is None:
+            return _result(self._ref, await self._wait_end())
         async with asyncio.timeout(timeout):
             return _result(self._ref, await self._wait_end())
 
     async def _wait_end(self) -> Fact:
         with _Listening(self._desk, self._ref) as changed:
             while True:
-                instance = await self._find()
-                if instance.status.is_terminal:
-                    last = await self._desk.store.last_fact(instance.key)
-                    if last is not None and last.kind in _ENDS:
-                        return last
-                await changed.wait()
+                end = await self._end() or await changed.wait()
+                if end is not None:
+                    return end
+
+    async def _end(self) -> Fact | None:
+        instance = await self._find()
+        if not instance.status.is_terminal:
+            return None
+        last = await self._desk.store.last_fact(instance.key)
+        return last if last is not None and last.kind in _ENDS else None
 
     async def pause(self) -> None:
         """Ask for a pause: steps in flight end first. Nothing happens unless running or waiting."""
@@ -391,33 +396,41 @@ class WorkflowInstance:
 
 
 class _Listening:
-    """Hears of changes to one instance, with a slow poll behind it.
+    """Hears of changes to one instance.
 
-    Its ref hears of its end and of what clients do; its key hears of every write of its run.
+    Its ref hears of its end and of what clients do; its key hears of every write of its run; both
+    hear from time to time that anything may have changed.
     """
 
     def __init__(self, desk: Desk, *topics: Hashable) -> None:
-        self._changed = asyncio.Event()
-        self._ends = [desk.changes.listen(topic, self._hear) for topic in topics]
+        self._changes = desk.changes
+        self._topics = topics
+        self._has_changed = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._end: Fact | None = None
 
-    def _hear(self, _topic: object) -> None:
-        self._changed.set()
+    def _hear(self, _topic: object, end: Fact | None) -> None:
+        self._end = end or self._end
+        self._has_changed = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def __enter__(self) -> Self:
+        for topic in self._topics:
+            self._changes.listen(topic, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for end in self._ends:
-            end()
+        for topic in self._topics:
+            self._changes.unlisten(topic, self._hear)
 
-    async def wait(self) -> None:
-        """Wait for a hint, or until it is time to look again."""
-        try:
-            async with asyncio.timeout(_POLL_SECONDS):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-        self._changed.clear()
+    async def wait(self) -> Fact | None:
+        """Wait for a hint; gives the instance's last fact if it was told."""
+        if not self._has_changed:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        self._has_changed = False
+        return self._end
 
 
 def _news(facts: Sequence[Fact], after: int) -> list[LogEvent]:

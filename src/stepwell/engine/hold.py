@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -105,12 +105,9 @@ class Hold:
     async def finish(self, status: InstanceStatus, *facts: Fact) -> None:
         """Write the end; afterwards nothing of this run may act."""
         await self.settle()
-        command = Finish(lease=self.lease, status=status, facts=(*self.take_lazy(), *facts))
-        outcome = await self._submit(command)
-        if outcome is not Outcome.APPLIED:
-            raise RunDropped
+        await self._write(Finish(self.lease, status, (*self.take_lazy(), *facts)))
         self._leave(Exit.ENDED)
-        self.services.journal.publish(self.instance.ref)
+        self.services.journal.publish(self.instance.ref, facts[-1])
 
     def drop(self) -> None:
         """Stop this run for good, without a word to user code; nothing is written."""
@@ -186,7 +183,7 @@ class Hold:
     def flush_lazy(self) -> None:
         """Write the lazy facts now, without waiting."""
         if self._lazy and self.state is RunState.LIVE:
-            command = Append(lease=self.lease, facts=self.take_lazy())
+            command = Append(self.lease, self.take_lazy())
             self.services.journal.submit(command).add_done_callback(self._check_flush)
 
     def _check_flush(self, done: asyncio.Future[Outcome]) -> None:
@@ -195,33 +192,33 @@ class Hold:
         if done.exception() is not None or done.result() is not Outcome.APPLIED:
             self.drop()
 
-    async def commit(self, *facts: Fact, consumed_event: int | None = None) -> None:
+    def commit(self, *facts: Fact, consumed_event: int | None = None) -> Coroutine[Any, Any, None]:
         """Make facts durable before going on.
 
         Raises:
             RunDropped: this run does not hold its instance any more; nothing was stored.
         """
-        if self.state is not RunState.LIVE:
-            await self.settle()
         if self._lazy:
             facts = (*self.take_lazy(), *facts)
-        command = Append(lease=self.lease, facts=facts, consumed_event=consumed_event)
-        if await self._submit(command) is not Outcome.APPLIED:
-            self.drop()
-            raise RunDropped
-        self.has_committed = True
+        return self._write(Append(self.lease, facts, consumed_event))
 
-    async def _submit(self, command: Append | Finish) -> Outcome:
+    async def _write(self, command: Append | Finish) -> None:
+        if self.state is not RunState.LIVE:
+            await self.settle()
         self._commits += 1
         try:
-            return await self.services.journal.submit(command)
+            outcome = await self.services.journal.submit(command)
         except StoreError as error:
-            _LOG.error("%s stops here: %s", self.instance.ref, error)
+            _LOG.error("%s/%s stops here: %s", *self.instance.ref, error)
             self.drop()
             raise RunDropped from error
         finally:
             self._commits -= 1
             self._consider_others()
+        if outcome is not Outcome.APPLIED:
+            self.drop()
+            raise RunDropped
+        self.has_committed = True
 
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""

@@ -14,11 +14,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stepwell.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
-from stepwell.model.command import Append, ClientCommand, Command, Finish, Outcome
+from stepwell.model.command import CLIENT_COMMANDS, Append, Command, Finish, Outcome
 from stepwell.model.limits import JOURNAL_BATCH_BYTES_MAX, JOURNAL_BATCH_COMMANDS_MAX
+from stepwell.model.step import Fact
 from stepwell.ports.clock import Clock
 from stepwell.ports.store import Store
 from stepwell.ports.wakeups import Wakeups
@@ -125,12 +126,11 @@ class Journal:
         for entry, outcome in zip(batch, outcomes, strict=True):
             if not entry.outcome.done():  # its caller may have been cancelled meanwhile
                 entry.outcome.set_result(outcome)
-            command = entry.command
-            self.publish(command.ref if isinstance(command, ClientCommand) else command.lease.key)
+            self.publish(_topic(entry.command))
 
-    def publish(self, topic: Hashable) -> None:
+    def publish(self, topic: Hashable, end: Fact | None = None) -> None:
         """Hint that an instance has changed, to those who listen to its key or its ref."""
-        self._changes.publish(topic)
+        self._changes.publish(topic, end)
 
     def _outlast(self, batch: list[_Entry], error: StoreError) -> list[_Entry]:
         """Tell the impatient ones; give those who go on waiting."""
@@ -151,10 +151,18 @@ class Journal:
             await self._apply([entry])
 
 
+def _topic(command: Any) -> Hashable:
+    topic: Hashable = command.ref if type(command) in CLIENT_COMMANDS else command.lease.key
+    return topic
+
+
 def _size(command: Command) -> int:
+    size = 256
     if isinstance(command, (Append, Finish)):
-        return sum(len(fact.payload) for fact in command.facts if fact.payload is not None) + 64
-    return 256
+        for fact in command.facts:
+            if fact.payload is not None:
+                size += len(fact.payload)
+    return size
 
 
 def _as_ours(error: Exception) -> StoreError:

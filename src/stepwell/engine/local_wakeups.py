@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
+from stepwell.model.step import Fact
 from stepwell.ports.wakeups import Listener
 
 
@@ -13,25 +14,25 @@ class LocalWakeups:
     def __init__(self) -> None:
         self._listeners: dict[Hashable | None, set[Listener]] = {}
 
-    def publish(self, topic: Hashable | None) -> None:
+    def publish(self, topic: Hashable | None, end: Fact | None = None) -> None:
         """Call those who listen to this topic, and those who listen to all."""
-        if not self._listeners:
-            return
         if topic is None:
             called = [one for group in self._listeners.values() for one in group]
         else:
-            called = [*self._listeners.get(topic, ()), *self._listeners.get(None, ())]
+            listeners = self._listeners
+            if topic not in listeners and None not in listeners:
+                return  # so it is at nearly every step
+            called = [*listeners.get(topic, ()), *listeners.get(None, ())]
         for listener in called:
-            listener(topic)
+            listener(topic, end)
 
-    def listen(self, topic: Hashable | None, listener: Listener) -> Callable[[], None]:
-        """Add a listener; call what this gives to remove it."""
+    def listen(self, topic: Hashable | None, listener: Listener) -> None:
+        """Add a listener."""
         self._listeners.setdefault(topic, set()).add(listener)
 
-        def end() -> None:
-            group = self._listeners.get(topic, set())
-            group.discard(listener)
-            if not group:
-                self._listeners.pop(topic, None)
-
-        return end
+    def unlisten(self, topic: Hashable | None, listener: Listener) -> None:
+        """Remove a listener."""
+        group = self._listeners.get(topic, set())
+        group.discard(listener)
+        if not group:
+            self._listeners.pop(topic, None)

@@ -51,9 +51,10 @@ class Run:
             claim,
             definition=definition,
             services=services,
-            on_exit=lambda exit_: on_exit(self, exit_),
+            on_exit=self._on_exit,
             on_news=on_news,
         )
+        self._tell_exit = on_exit
         self.hold.store_mail(memory.events)
         self.history = fold(memory.facts)
         self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
@@ -61,11 +62,14 @@ class Run:
         self._services = services
         self._definition = definition
 
+    def _on_exit(self, exit_: Exit) -> None:
+        self._tell_exit(self, exit_)
+
     def start(self) -> asyncio.Task[None]:
         """Begin to run; the task ends when the run does."""
         loop = asyncio.get_running_loop()
-        ref = self.hold.instance.ref
-        task = self.hold.task = loop.create_task(self._main(), name=f"stepwell {ref}")
+        workflow, id_ = self.hold.instance.ref
+        task = self.hold.task = loop.create_task(self._main(), name=f"stepwell {workflow}/{id_}")
         kind = FactKind.RUNNING if self.history.is_started else FactKind.STARTED
         self.hold.add_lazy(kind, Fact(kind, self.hold.now_ms()))
         return task
@@ -126,7 +130,7 @@ class Run:
         return await output if inspect.isawaitable(output) else output
 
     async def _fail(self, error: BaseException) -> None:
-        _LOG.info("%s failed: %r", self.hold.instance.ref, error, exc_info=error)
+        _LOG.info("%s/%s failed: %r", *self.hold.instance.ref, error, exc_info=error)
         await RollbackPhase(self.hold, self.steps).after_failure(error)
 
     async def _resume_rollback(self) -> None:
@@ -138,5 +142,6 @@ class Run:
             if self.hold.state is not RunState.LIVE:
                 raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  (it merely ends this replay)
-            _LOG.debug("replay of %s for its rollback ended with %r", self.hold.instance.ref, error)
+            ref = self.hold.instance.ref
+            _LOG.debug("replay of %s/%s for its rollback ended with %r", *ref, error)
         await RollbackPhase(self.hold, self.steps).resume()

@@ -108,7 +108,19 @@ class Steps:
             return self._answer(key, record)
         if self.is_stub:
             return None
-        return await self._perform(call, key, record, plan)
+        ordinal = record.ordinal if record is not None else self.history.next_ordinal()
+        if record is not None or plan is not None or not self._may_start_lazily(call):
+            return await self._perform(call, key, ordinal, record, plan)
+        first, fact = self._take_first_turn(call, key, ordinal)
+        if fact is None:
+            return await self._perform(call, key, ordinal, first=first)
+        task = self._hold.enter_attempt()
+        try:
+            await self._hold.commit(fact)
+        finally:
+            self._hold.leave_attempt(task)
+        log_attempt(self._hold, key, 1, fact.began_ms or 0, "completed")
+        return _as_replayed(first.value, fact.payload or "null")
 
     def _key(self, kind: StepKind, name: str) -> StepKey:
         counter = (kind, name)
@@ -140,18 +152,18 @@ class Steps:
         return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
 
     async def _perform(
-        self, call: DoCall, key: StepKey, record: StepRecord | None, plan: RollbackPlan | None
+        self,
+        call: DoCall,
+        key: StepKey,
+        ordinal: int,
+        record: StepRecord | None = None,
+        plan: RollbackPlan | None = None,
+        first: FirstTurn | None = None,
     ) -> Any:
         resolved = resolve_config(call.config, call.options, self._hold.services.limits)
         config, delay = resolved.config, resolved.delay
         if record is not None:  # what was stored when the step was first reached wins over code
             config = config_from_detail(read_detail(record.start_detail).get("config"))
-        ordinal = record.ordinal if record is not None else self.history.next_ordinal()
-        first: FirstTurn | None = None
-        if record is None and plan is None and self._may_start_lazily(call, config):
-            first, value = await self._first_turn(call, key, ordinal, config)
-            if first.is_done:
-                return value
         flags: dict[str, Any] = {}
         if plan is not None:
             flags["rollback"] = True
@@ -176,24 +188,26 @@ class Steps:
         finally:
             forward.forget()
 
-    def _may_start_lazily(self, call: DoCall, config: StepConfig) -> bool:
+    def _may_start_lazily(self, call: DoCall) -> bool:
         """Claim that a first attempt's start need not be on disk before its callable runs."""
+        resolved = resolve_config(call.config, call.options, self._hold.services.limits)
         return (
             not self._was_crashed
-            and config.retries.limit > 0
+            and resolved.config.retries.limit > 0
             and not self._hold.is_pausing
             and shape_of(call.callback).is_async
         )
 
-    async def _first_turn(
-        self, call: DoCall, key: StepKey, ordinal: int, config: StepConfig
-    ) -> tuple[FirstTurn, Any]:
-        """Take the first turn of an async callable; if it ends in it, store the result.
+    def _take_first_turn(
+        self, call: DoCall, key: StepKey, ordinal: int
+    ) -> tuple[FirstTurn, Fact | None]:
+        """Take the first turn of an async callable; if it ends in it, say what to store of it.
 
-        Returns:
-            The turn, and the value for user code if it `is_done`.
+        No coroutine, as nearly every step comes through here: each one costs more than the rest.
         """
-        hold, began_ms = self._hold, self._hold.now_ms()
+        hold = self._hold
+        config = resolve_config(call.config, call.options, hold.services.limits).config
+        began_ms = hold.now_ms()
         context = (
             context_of(key, 1, config) if wants_context(call, shape_of(call.callback)) else None
         )
@@ -207,15 +221,8 @@ class Steps:
             first.fail(error)
             return first, None
         detail = start_detail(config, {"sensitive": True} if config.is_sensitive else {})
-        now_ms = hold.now_ms()
-        fact = Fact(FactKind.STEP_RAN, now_ms, key, ordinal, 1, began_ms, None, text, detail)
-        task = hold.enter_attempt()
-        try:
-            await hold.commit(fact)
-        finally:
-            hold.leave_attempt(task)
-        log_attempt(hold, key, 1, began_ms, "completed")
-        return first, first.value if type(first.value) in _SCALARS else payload.decode(text)
+        fact = Fact(FactKind.STEP_RAN, hold.now_ms(), key, ordinal, 1, began_ms, None, text, detail)
+        return first, fact
 
     def _plan(self, call: DoCall, key: StepKey, record: StepRecord | None) -> RollbackPlan:
         handler = call.rollback
@@ -387,9 +394,7 @@ class _Forward:
         text = encode_result(value, self._key, self._hold)
         if self._plan is not None:
             self._plan.payload = text
-        # Not the object itself: what user code gets now is what replay would give it.
-        result = value if type(value) in _SCALARS else payload.decode(text)
-        return Outcome(result, text, {})
+        return Outcome(_as_replayed(value, text), text, {})
 
     async def _drain(self, stream: Any, attempt: int) -> Outcome:
         writer = StreamWriter(self._hold, self._key, self._ordinal, attempt)
@@ -410,6 +415,11 @@ class _Forward:
     def forget(self) -> None:
         """Let go of what only the attempts need."""
         self._callback = None  # type: ignore[assignment]  # frees user objects held by closures
+
+
+def _as_replayed(value: Any, text: str) -> Any:
+    """Give user code what replay would give it: the same in worth, never the object itself."""
+    return value if type(value) in _SCALARS else payload.decode(text)
 
 
 def encode_result(value: Any, key: StepKey, hold: Hold) -> str:

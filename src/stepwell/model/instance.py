@@ -83,9 +83,12 @@ class Retention:
     error_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Instance:
-    """The row of an instance: what moves, without payloads. Times are epoch milliseconds."""
+    """The row of an instance: what moves, without payloads. Times are epoch milliseconds.
+
+    Not frozen, for the reason that a `Fact` is not. Nobody changes one.
+    """
 
     key: int
     workflow: str

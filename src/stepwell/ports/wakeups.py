@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-Listener = Callable[[Hashable], None]
+from stepwell.model.step import Fact
+
+Listener = Callable[[Hashable, Fact | None], None]
 
 
 class Wakeups(Protocol):
@@ -14,8 +16,16 @@ class Wakeups(Protocol):
     A topic is an instance's key, its `Ref`, or a client's command; None stands for all topics.
     """
 
-    def publish(self, topic: Hashable | None) -> None:
-        """Say that what this topic names has changed; None: anything may have."""
+    def publish(self, topic: Hashable | None, end: Fact | None = None) -> None:
+        """Say that what this topic names has changed; None: anything may have.
 
-    def listen(self, topic: Hashable | None, listener: Listener) -> Callable[[], None]:
-        """Call back with the topic of each hint on it (None: of every hint); gives what ends it."""
+        Args:
+            topic: what has changed.
+            end: the last fact of the instance, if it has ended by this change; it is durable.
+        """
+
+    def listen(self, topic: Hashable | None, listener: Listener) -> None:
+        """Call back with each hint on this topic (None: with every hint)."""
+
+    def unlisten(self, topic: Hashable | None, listener: Listener) -> None:
+        """Call back no more."""

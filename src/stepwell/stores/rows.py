@@ -12,6 +12,8 @@ from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 Row = Sequence[Any]
 _FACT_KINDS = {int(kind): kind for kind in FactKind}
 _STEP_KINDS = {str(kind): kind for kind in StepKind}
+_STATUSES = {str(status): status for status in InstanceStatus}
+_TRIGGERS = {str(trigger): trigger for trigger in TriggerSource}
 
 
 def fact_row(key: int, fact: Fact) -> tuple[Any, ...]:
@@ -47,19 +49,5 @@ def read_event(row: Row) -> PendingEvent:
 
 def read_instance(row: Row) -> Instance:
     """Give an instance from a row of its columns in the order of `Instance`'s fields."""
-    return Instance(
-        key=row[0],
-        workflow=row[1],
-        id=row[2],
-        status=InstanceStatus(row[3]),
-        trigger=TriggerSource(row[4]),
-        owner=row[5],
-        epoch=row[6],
-        ready_ms=row[7],
-        paused_ms=row[8],
-        crashes=row[9],
-        created_ms=row[10],
-        modified_ms=row[11],
-        started_ms=row[12],
-        ended_ms=row[13],
-    )
+    key, workflow, id_, status, trigger, *rest = row
+    return Instance(key, workflow, id_, _STATUSES[status], _TRIGGERS[trigger], *rest)

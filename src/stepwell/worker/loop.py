@@ -17,7 +17,7 @@ from stepwell.engine.hold import Exit, RunState
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
 from stepwell.errors import StoreError, WorkflowInternalError
-from stepwell.model.command import Finish, Outcome, Pause, Release
+from stepwell.model.command import Create, Finish, Outcome, Pause, Release
 from stepwell.model.instance import InstanceStatus, Lease, Ref
 from stepwell.model.limits import CLAIM_BATCH_MAX
 from stepwell.model.step import Fact, FactKind
@@ -58,13 +58,14 @@ class Worker:
         self._is_signal_due = False
         self._timer: TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._unlisten = pokes.listen(None, self._on_poke)
+        self._pokes = pokes
 
     # ---- life --------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Take a lease and begin to claim."""
         await self._lease.take()
+        self._pokes.listen(None, self._on_poke)
         loop = asyncio.get_running_loop()
         for work in (self._claim_loop(), self._lease.keep(), self._lease.reap_others()):
             self._tasks.append(loop.create_task(work))
@@ -75,7 +76,7 @@ class Worker:
         The lease is kept until the last step has ended; what a claim cut short has left behind is
         handed back with it.
         """
-        self._unlisten()
+        self._pokes.unlisten(None, self._on_poke)
         claiming, *keeping = self._tasks
         await _end([claiming])
         await self._let_steps_end()
@@ -213,7 +214,7 @@ class Worker:
         fact = Fact(FactKind.ERRORED, self._services.clock.now_ms(), detail=error_detail(error))
         command = Finish(lease=claim.lease, status=InstanceStatus.ERRORED, facts=(fact,))
         await self._services.journal.submit(command)
-        self._services.journal.publish(claim.instance.ref)
+        self._services.journal.publish(claim.instance.ref, fact)
 
     def _start_cold(self, claim: Claim, memory: Memory) -> None:
         run = Run(
@@ -252,12 +253,13 @@ class Worker:
 
     # ---- hints -------------------------------------------------------------------------------
 
-    def _on_poke(self, command: Hashable) -> None:
+    def _on_poke(self, command: Hashable, _end: Fact | None) -> None:
         """Hear of a command that a client of this process has written."""
+        self._claim_soon()
         if isinstance(command, Pause):
             self._hold_back(command.ref)
-        self._is_claim_due = True
-        self._read_signals_soon()
+        if not isinstance(command, Create):  # which no run has to hear of
+            self._read_signals_soon()
 
     def _hold_back(self, ref: Ref) -> None:
         """Let no further step start from this very moment; the store has the last word."""

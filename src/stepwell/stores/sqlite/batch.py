@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stepwell.model.command import (
+    CLIENT_COMMANDS,
     Append,
     Command,
     Create,
@@ -37,11 +38,11 @@ from stepwell.model.command import (
 from stepwell.model.instance import TERMINAL, InstanceStatus, Ref
 from stepwell.model.step import Fact, FactKind, StepKey
 from stepwell.stores.rows import fact_row
-from stepwell.stores.sqlite.rounds import ADDING, CLIENTS, cut
+from stepwell.stores.sqlite.rounds import ADDING, cut
 from stepwell.stores.sqlite.statements import Statements
 
 _S = InstanceStatus
-_NEED_A_ROW = CLIENTS - {Create}
+_NEED_A_ROW = CLIENT_COMMANDS - {Create}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 Indexed = list[tuple[int, Any]]
 Outcomes = list[Outcome]
@@ -94,7 +95,7 @@ class Batch:
                 self._send_events(some, found, outcomes)
             elif kind is Release:
                 self._release(some)
-            elif kind in CLIENTS:
+            elif kind in CLIENT_COMMANDS:
                 for place, command in some:
                     outcomes[place] = self._do_for_client(command, found.get(command.ref))
             else:
@@ -118,7 +119,7 @@ class Batch:
     def _leave_out_stale(self, members: Indexed, outcomes: Outcomes) -> Indexed:
         leases = []
         for position, (_, command) in enumerate(members, start=1):
-            if type(command) not in CLIENTS:
+            if type(command) not in CLIENT_COMMANDS:
                 lease = command.lease
                 leases.append((position, lease.key, lease.epoch, lease.owner))
         if not leases:

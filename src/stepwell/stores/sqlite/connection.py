@@ -11,7 +11,7 @@ from stepwell.stores.sqlite.statements import load_migrations, queries
 
 VERSION_MIN = (3, 38, 0)
 APPLICATION_ID = 0x57454C4C  # "WELL": tells our files from anybody else's
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 8 * 1024
 _LOG_BYTES_KEPT = 64 * 1024 * 1024
 _RETRY_SECONDS = 0.02
 

@@ -300,10 +300,12 @@ SELECT
 FROM instances WHERE owner = :worker;
 
 -- name: find
+WITH ref (workflow, id) AS (VALUES (?, ?))
 SELECT
-    key, workflow, id, status, trigger, owner, epoch, ready_ms, paused_ms, crashes,
-    created_ms, modified_ms, started_ms, ended_ms
-FROM instances WHERE workflow = :workflow AND id = :id;
+    key, instances.workflow, instances.id, status, trigger, owner, epoch, ready_ms, paused_ms,
+    crashes, created_ms, modified_ms, started_ms, ended_ms
+FROM ref CROSS JOIN instances
+ON instances.workflow = ref.workflow AND instances.id = ref.id;
 
 -- name: list_all
 SELECT

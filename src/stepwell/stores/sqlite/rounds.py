@@ -10,13 +10,11 @@ instance is older. Nearly every batch is one round.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from stepwell.model.command import Append, ClientCommand, Command, Create, PutChunk
+from stepwell.model.command import CLIENT_COMMANDS, Append, Command, Create, PutChunk
 from stepwell.model.instance import Ref
 
-# By type, since asking a union for each of a thousand commands takes as long as storing them.
-CLIENTS: frozenset[type] = frozenset(get_args(ClientCommand))
 ADDING: frozenset[type] = frozenset({Append, PutChunk})
 
 
@@ -34,7 +32,7 @@ def cut(commands: Sequence[Command], keys: Mapping[Ref, int]) -> list[list[int]]
     command: Any
     for index, command in enumerate(commands):
         kind = type(command)
-        is_clients = kind in CLIENTS
+        is_clients = kind in CLIENT_COMMANDS
         about = keys.get(command.ref, command.ref) if is_clients else command.lease.key
         number, is_adding = last.get(about, (-1, False))
         if number < 0 or is_clients or not is_adding:

@@ -26,7 +26,7 @@ _ROW = re.compile(r"(?<=VALUES )\([?, ]+\)")
 class Statements:
     """Executes statements by name, with `:now` always bound."""
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now_ms: int = 0) -> None:
         self._connection = connection
         self._now = now_ms
 

@@ -22,6 +22,7 @@ from stepwell.model.instance import Instance, InstanceStatus, Lease, Ref
 from stepwell.model.limits import DAY_MS
 from stepwell.model.step import Fact, StepKey
 from stepwell.ports.store import Claim, Memory, Signal
+from stepwell.stores.gathered import GatheredReads
 from stepwell.stores.rows import read_event, read_facts, read_instance
 from stepwell.stores.sqlite.batch import Batch, step_columns
 from stepwell.stores.sqlite.change_mark import ChangeMark
@@ -63,6 +64,7 @@ class SQLiteStore:
         self._writer: ConnectionThread | None = None
         self._reader: ConnectionThread | None = None
         self._mark = ChangeMark(self._path)
+        self._finding = GatheredReads(self._find_all)
 
     # ---- life --------------------------------------------------------------------------------
 
@@ -255,8 +257,14 @@ class SQLiteStore:
         return [read_event(row) for row in rows]
 
     async def find(self, ref: Ref) -> Instance | None:
-        rows = await self._read("find", workflow=ref.workflow, id=ref.id)
-        return read_instance(rows[0]) if rows else None
+        return await self._finding.ask(ref)
+
+    async def _find_all(self, refs: Sequence[Ref]) -> dict[Ref, Instance]:
+        def work(connection: sqlite3.Connection) -> list[Any]:
+            return Statements(connection).run_rows("find", refs)
+
+        rows = await self._opened(self._reader).call(work)
+        return {one.ref: one for one in map(read_instance, rows)}
 
     async def list_instances(
         self, workflow: str, *, status: InstanceStatus | None, before_key: int | None, limit: int
