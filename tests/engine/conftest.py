@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import stepwell
-from tests.engine.support import Open
+from stepwell.ports.store import Store
+from tests.engine.support import Open, store_of
 
 _MODES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -21,6 +22,12 @@ _MODES: dict[str, dict[str, Any]] = {
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of a fresh store."""
     return "sqlite://:memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/well.db"
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    """Give the store of the URL, for tests that look into it; hand it to `open_well`."""
+    return store_of(url)
 
 
 @pytest.fixture(params=list(_MODES))

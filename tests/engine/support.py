@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stepwell import InstanceErrored, Stepwell, WorkflowEntrypoint, WorkflowInstance
+from stepwell.ports.store import Store
+from stepwell.stores.memory import MemoryStore
+from stepwell.stores.sqlite.store import SQLiteStore
 
 Open = Callable[..., AbstractAsyncContextManager[Stepwell]]
 
 # For tests that open their database twice.
 on_disk = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
+
+def store_of(url: str) -> Store:
+    """Make a store such as `stepwell.open` makes of this URL."""
+    if url == "sqlite://:memory:":
+        return MemoryStore()
+    return SQLiteStore(Path(url.removeprefix("sqlite:///")))
 
 
 def fast(limit: int, **more: Any) -> dict[str, Any]:
