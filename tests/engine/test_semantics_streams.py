@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stepwell import Limits
 from stepwell.model.instance import Ref
 from stepwell.model.limits import STREAM_PIECE_BYTES
 from stepwell.model.step import StepKey, StepKind
@@ -163,6 +164,23 @@ async def test_s061_a_chunk_of_17_mib_is_refused(open_well: Open, store: Store) 
         assert str(16 * 1024 * 1024) in message
         assert 1 == len(await events_of(instance, "attempt_errored"))
         assert [] == await pieces_of(store)
+
+
+async def test_a37_streams_share_what_an_instance_may_store(open_well: Open, store: Store) -> None:
+    """What earlier steps have stored counts, also after a replay; then the stream is refused."""
+
+    async def run(event: Any, step: Any) -> Any:
+        await step.do("first", streaming(bytes(70)))
+        await step.sleep("nap", 1)
+        return await caught_from(step, streaming(bytes(70)))
+
+    async with open_well([flow(run)], store=store, maxima=Limits(instance_bytes_max=100)) as well:
+        instance = await well.workflow("Flow").create(id="a")
+        name, message = await instance.result(10)
+
+        assert "StreamOutputStorageLimitError" == name
+        assert "100 bytes in all" in message
+        assert [70, 0] == [len(b"".join(await pieces_of(store, s))) for s in ("first", "work")]
 
 
 async def test_a37_an_uncaught_stream_error_fails_the_instance(open_well: Open) -> None:

@@ -219,6 +219,9 @@ class Hold:
             self.drop()
             raise RunDropped
         self.has_committed = True
+        for fact in command.facts:
+            if fact.payload is not None:
+                self.stored_bytes += len(fact.payload)
 
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""

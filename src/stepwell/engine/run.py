@@ -26,6 +26,7 @@ from stepwell.engine.hold import Exit, Hold, RunState
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
 from stepwell.engine.steps import Steps
+from stepwell.engine.streams import stored_bytes
 from stepwell.errors import RunDropped, WorkflowInternalError
 from stepwell.model.instance import InstanceStatus
 from stepwell.model.step import Fact, FactKind
@@ -58,7 +59,7 @@ class Run:
         self.hold.store_mail(memory.events)
         self.history = fold(memory.facts)
         self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
-        self.hold.stored_bytes = sum(len(f.payload) for f in memory.facts if f.payload)
+        self.hold.stored_bytes = stored_bytes(memory.facts)
         self._services = services
         self._definition = definition
 

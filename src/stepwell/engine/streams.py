@@ -6,9 +6,10 @@ attempt left is removed before the next one starts and when the attempt fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
 
+from stepwell.core.events import read_detail
 from stepwell.engine.hold import Hold
 from stepwell.errors import (
     InvalidStepStreamError,
@@ -20,7 +21,9 @@ from stepwell.errors import (
 )
 from stepwell.model.command import DropChunks, Outcome, PutChunk
 from stepwell.model.limits import STREAM_PIECE_BYTES, STREAM_PREVIEW_CHARS
-from stepwell.model.step import StepKey
+from stepwell.model.step import Fact, StepKey
+
+_STREAM_KEY: Final = '"stream":'
 
 
 def is_stream(value: Any) -> bool:
@@ -62,6 +65,8 @@ class StreamWriter:
 
     async def wipe(self) -> None:
         """Remove what an earlier attempt, or this one, has stored."""
+        self._hold.stored_bytes -= self._bytes
+        self._bytes = 0
         await self._write(DropChunks(lease=self._hold.lease, step=self._key))
 
     def _check_fresh(self, stream: Any) -> None:
@@ -87,7 +92,7 @@ class StreamWriter:
                 f"the byte stream of step {self._key.label} gave a chunk of {len(data)} bytes; "
                 f"at most {limits.stream_chunk_bytes_max} are allowed, so give smaller ones"
             )
-        if self._hold.stored_bytes + self._bytes + len(data) > limits.instance_bytes_max:
+        if self._hold.stored_bytes + len(data) > limits.instance_bytes_max:
             raise StreamOutputStorageLimitError(
                 f"the byte stream of step {self._key.label} does not fit: an instance may store "
                 f"{limits.instance_bytes_max} bytes in all"
@@ -97,6 +102,7 @@ class StreamWriter:
     def _add(self, data: bytes) -> None:
         self._buffer += data
         self._bytes += len(data)
+        self._hold.stored_bytes += len(data)
         wanted = STREAM_PREVIEW_CHARS * 4 + 4
         if len(self._head) < wanted:
             self._head += data[: wanted - len(self._head)]
@@ -132,6 +138,18 @@ class StreamWriter:
         if len(text) > STREAM_PREVIEW_CHARS:
             return f"{text[:STREAM_PREVIEW_CHARS]}… [truncated: {self._bytes} bytes in all]"
         return text
+
+
+def stored_bytes(facts: Iterable[Fact]) -> int:
+    """Tell how many bytes a history's values and streams take."""
+    total = 0
+    for fact in facts:
+        if fact.payload is not None:
+            total += len(fact.payload)
+        elif fact.detail is not None and _STREAM_KEY in fact.detail:
+            stream = read_detail(fact.detail).get("stream")
+            total += int(stream["bytes"]) if isinstance(stream, dict) else 0
+    return total
 
 
 async def replay_stream(
