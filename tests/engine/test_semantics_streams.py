@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from array import array
 from collections.abc import AsyncIterator
 from typing import Any
@@ -320,6 +321,42 @@ async def test_s070_a_stream_that_outlives_the_timeout(open_well: Open, store: S
         assert "WorkflowTimeoutError" == name
         assert "100 ms" in message
         assert [] == await pieces_of(store)
+
+
+async def test_a32_callable_and_stream_share_one_timeout(open_well: Open) -> None:
+    """The timeout covers making the stream and reading it, both together."""
+
+    async def run(event: Any, step: Any) -> Any:
+        async def slow() -> AsyncIterator[bytes]:
+            await asyncio.sleep(0.12)
+            yield b"late"
+
+        async def work() -> Any:
+            await asyncio.sleep(0.12)
+            return slow()
+
+        return await caught_from(step, work, **fast(0, timeout=200))
+
+    async with open_well([flow(run)]) as well:
+        name, *_ = await (await well.workflow("Flow").create()).result(10)
+
+        assert "WorkflowTimeoutError" == name
+
+
+async def test_a32_thread_and_awaitable_share_one_timeout(open_well: Open) -> None:
+    """A sync callable that gives something to await has one timeout for both parts."""
+
+    async def run(event: Any, step: Any) -> Any:
+        def work() -> Any:
+            time.sleep(0.12)
+            return asyncio.sleep(0.12)
+
+        return await caught_from(step, work, **fast(0, timeout=200))
+
+    async with open_well([flow(run)]) as well:
+        name, *_ = await (await well.workflow("Flow").create()).result(10)
+
+        assert "WorkflowTimeoutError" == name
 
 
 async def test_a_stream_that_raises_half_way_is_retried(open_well: Open, store: Store) -> None:

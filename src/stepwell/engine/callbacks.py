@@ -132,10 +132,11 @@ class Callback:
             return self._call.callback(*arguments)
         if self._shape.is_async:
             return await within(self._call.callback(*arguments), label, timeout_ms)
-        result = await within(self._in_thread(arguments), label, timeout_ms)
-        if inspect.isawaitable(result):  # e.g. a lambda that calls an async function
-            return await within(result, label, timeout_ms)
-        return result
+        return await within(self._in_thread_and_on(arguments), label, timeout_ms)
+
+    async def _in_thread_and_on(self, arguments: tuple[Any, ...]) -> Any:
+        result = await self._in_thread(arguments)
+        return await result if inspect.isawaitable(result) else result  # a lambda may call async
 
     async def _in_thread(self, arguments: tuple[Any, ...]) -> Any:
         run = contextvars.copy_context().run

@@ -388,26 +388,27 @@ class _Forward:
         context: StepContext | None = None
         if self._callback.wants_context:
             context = context_of(self._key, attempt, self._config)
-        value = await self._callback.run(context, self._key.label, self._config.timeout_ms)
+        timeout_ms = self._config.timeout_ms
+        until = asyncio.get_running_loop().time() + timeout_ms / 1000
+        value = await self._callback.run(context, self._key.label, timeout_ms)
         if type(value) not in _SCALARS and is_stream(value):
-            return await self._drain(value, attempt)
+            return await self._drain(value, attempt, until)
         text = encode_result(value, self._key, self._hold)
         if self._plan is not None:
             self._plan.payload = text
         return Outcome(_as_replayed(value, text), text, {})
 
-    async def _drain(self, stream: Any, attempt: int) -> Outcome:
+    async def _drain(self, stream: Any, attempt: int, until: float) -> Outcome:
         writer = StreamWriter(self._hold, self._key, self._ordinal, attempt)
-        timeout_ms = self._config.timeout_ms
         try:
-            async with asyncio.timeout(timeout_ms / 1000) as scope:
+            async with asyncio.timeout_at(until) as scope:
                 stored = await writer.drain(stream)
         except RunDropped:
             raise
         except Exception as error:
             await writer.wipe()
             if isinstance(error, TimeoutError) and scope.expired():
-                raise timed_out(self._key.label, timeout_ms) from None
+                raise timed_out(self._key.label, self._config.timeout_ms) from None
             raise
         result = replay_stream(self._hold, self._key, attempt, stored["chunks"])
         return Outcome(result, None, {"stream": stored})
