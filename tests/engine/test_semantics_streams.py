@@ -15,7 +15,7 @@ from stepwell.model.instance import Ref
 from stepwell.model.limits import STREAM_PIECE_BYTES
 from stepwell.model.step import StepKey, StepKind
 from stepwell.ports.store import Store
-from tests.engine.support import Open, error_of, events_of, fast, flow
+from tests.engine.support import Open, error_of, events_of, fast, flow, on_disk, store_of
 
 PIECE = b"\x07" * STREAM_PIECE_BYTES
 
@@ -400,6 +400,35 @@ async def test_a_stream_that_always_raises_leaves_nothing(open_well: Open, store
         assert ["ValueError", "the line is cut"] == await instance.result(10)
         assert 2 == len(await events_of(instance, "attempt_errored"))
         assert [] == await pieces_of(store)
+
+
+@on_disk
+@pytest.mark.parametrize("is_stream_still", [True, False])
+async def test_a38_what_an_interrupted_stream_left_is_removed(
+    open_well: Open, url: str, is_stream_still: bool
+) -> None:
+    """Pieces of an attempt that the process did not survive are gone once the next one ends."""
+    began = asyncio.Event()
+
+    async def run(event: Any, step: Any) -> Any:
+        async def first() -> AsyncIterator[bytes]:
+            yield PIECE
+            began.set()
+            await asyncio.Event().wait()
+
+        async def second() -> Any:
+            return streaming(b"new")() if is_stream_still else b"new"
+
+        result = await step.do("work", second if began.is_set() else first, **fast(2))
+        return await joined(result) if is_stream_still else result
+
+    async with open_well([flow(run)], store=store_of(url), grace_seconds=0) as well:
+        await well.workflow("Flow").create(id="a")
+        await began.wait()
+    store = store_of(url)
+    async with open_well([flow(run)], store=store) as well:
+        assert b"new" == await (await well.workflow("Flow").get("a")).result(10)
+        assert ([b"new"] if is_stream_still else []) == await pieces_of(store)
 
 
 @pytest.mark.parametrize("sensitive", ["output", None])

@@ -183,6 +183,8 @@ class Steps:
             record=record,
         )
         may_have_started = self._was_crashed and not self._hold.has_committed and plan is None
+        if may_have_started if record is None else record.is_attempt_open:
+            await StreamWriter(self._hold, key, ordinal, attempt=0).wipe()
         try:
             return await Attempts(self._hold, job, may_have_started=may_have_started).run()
         finally:
