@@ -84,7 +84,7 @@ class ReceivedEvent:
         raise KeyError(name)
 
 
-RollbackHandler = Callable[[RollbackInput[Any]], Any]
+RollbackHandler = Callable[[RollbackInput[Any]], Any] | Callable[[], Any]
 
 
 class StepOptions(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import CodeType, CoroutineType, FunctionType, coroutine
@@ -16,11 +17,16 @@ from stepwell.model.duration import format_duration
 
 
 class Shape(NamedTuple):
-    """How a callable wants to be called."""
+    """How a callable wants to be called; with how many positional arguments, at least and at most.
+
+    One with keyword-only parameters that have no default needs more than anybody gives.
+    """
 
     is_async: bool
     is_stream: bool
     takes_context: bool
+    arguments_min: int
+    arguments_max: int
 
 
 def shape_of(callback: Callable[..., Any]) -> Shape:
@@ -40,19 +46,28 @@ def _inspect_shape(callback: Callable[..., Any]) -> Shape:
     try:
         parameters = list(inspect.signature(callback).parameters.values())
     except (TypeError, ValueError):  # some builtins have no signature
-        parameters = []
-    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    takes_context = any(
-        p.kind in positional and (p.default is inspect.Parameter.empty or p.name == "ctx")
-        for p in parameters
-    )
+        parameters = [_ANY]
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    required = [p for p in positional if p.default is inspect.Parameter.empty]
+    takes_context = bool(required) or any(p.name == "ctx" for p in positional)
+    needs_more = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     target = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004  (to look at it, not to ask if it is there)
     if inspect.isfunction(target):
         target = inspect.unwrap(target)
     target = getattr(target, "func", target)  # functools.partial
     return Shape(
-        inspect.iscoroutinefunction(target), inspect.isasyncgenfunction(target), takes_context
+        inspect.iscoroutinefunction(target),
+        inspect.isasyncgenfunction(target),
+        takes_context,
+        _MANY if needs_more else len(required),
+        _MANY if takes_any else len(positional),
     )
+
+
+_MANY = sys.maxsize
+_ANY = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 _SHAPES: dict[tuple[CodeType, int], Shape] = {}

@@ -16,7 +16,7 @@ from stepwell.core import payload
 from stepwell.core.events import detail_text, read_detail
 from stepwell.core.replay import Progress, StepRecord, rollback_key
 from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
-from stepwell.engine.callbacks import Callback
+from stepwell.engine.callbacks import Callback, shape_of
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.hold import Hold
 from stepwell.engine.steps import RollbackPlan, Steps
@@ -177,7 +177,8 @@ class _Handler:
         self._hold = hold
         self._plan = plan
         self._error = error
-        call = DoCall(plan.key.name, plan.handler, context_index=0)
+        has_place = shape_of(plan.handler).arguments_max > 0
+        call = DoCall(plan.key.name, plan.handler, context_index=0 if has_place else -1)
         self._callback = Callback(call, hold.services.threads)
 
     async def attempt_once(self, attempt: int) -> Outcome:
@@ -185,11 +186,13 @@ class _Handler:
         plan = self._plan
         if attempt > 1:
             await self._callback.wait_lingering()
-        seen: Any = RollbackInput(
-            ctx=context_of(plan.key, plan.attempt, plan.forward),
-            error=self._error,
-            output=None if plan.payload is None else payload.decode(plan.payload),
-        )
+        seen: Any = None
+        if self._callback.wants_context:
+            seen = RollbackInput(
+                ctx=context_of(plan.key, plan.attempt, plan.forward),
+                error=self._error,
+                output=None if plan.payload is None else payload.decode(plan.payload),
+            )
         await self._callback.run(
             seen, f"rollback of {plan.key.label}", plan.config.config.timeout_ms
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import math
 from dataclasses import dataclass
@@ -227,15 +228,10 @@ class Steps:
         return first, fact
 
     def _plan(self, call: DoCall, key: StepKey, record: StepRecord | None) -> RollbackPlan:
-        handler = call.rollback
-        if not callable(handler):
-            raise WorkflowFatalError(
-                f"the rollback of step {key.label} is {type(handler).__name__}; give a callable"
-            )
         limits = self._hold.services.limits
         plan = RollbackPlan(
             key,
-            handler,
+            _checked_handler(call.rollback, key),
             resolve_config(call.rollback_config, None, limits),
             resolve_config(call.config, call.options, limits).config,
         )
@@ -423,6 +419,26 @@ class _Forward:
 def _as_replayed(value: Any, text: str) -> Any:
     """Give user code what replay would give it: the same in worth, never the object itself."""
     return value if type(value) in _SCALARS else payload.decode(text)
+
+
+def _checked_handler(handler: RollbackHandler | None, key: StepKey) -> RollbackHandler:
+    """Refuse what could not be called as a rollback handler, or would do nothing."""
+    if not callable(handler):
+        raise WorkflowFatalError(
+            f"the rollback of step {key.label} is {type(handler).__name__}; give a callable"
+        )
+    shape = shape_of(handler)
+    if shape.arguments_min > 1:
+        raise WorkflowFatalError(
+            f"the rollback of step {key.label} needs more than the one argument that it gets "
+            "(ctx, error and output of the step in one); let it take that one, or none"
+        )
+    if shape.is_stream or inspect.isgeneratorfunction(handler):
+        raise WorkflowFatalError(
+            f"the rollback of step {key.label} is a generator function, and calling one runs "
+            "nothing; give a plain or an async function"
+        )
+    return handler
 
 
 def encode_result(value: Any, key: StepKey, hold: Hold) -> str:
