@@ -2,7 +2,7 @@
 
 A thread looks at a heartbeat that the loop sets. While the loop does not answer, the thread reads
 the stack of the loop's thread; the innermost frame outside the standard library and Stepwell is the
-author's line, and the asyncio task that is running tells which instance it belongs to.
+author's line, and Stepwell's own frames around it tell which instance and step it belongs to.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import FrameType
+
+from stepwell.engine.hold import Hold
+from stepwell.model.instance import Ref
+from stepwell.model.step import StepKey
 
 _LOG = logging.getLogger("stepwell.watchdog")
 _OWN = str(Path(__file__).parent.parent)
@@ -64,9 +69,11 @@ class Watchdog:
         stack = traceback.extract_stack(frame)
         own = [f for f in stack if not f.filename.startswith((_OWN, _STDLIB, "<frozen"))]
         place = (own or stack)[-1]
+        ref, step = _find_owner(frame)
         task = asyncio.current_task(self._loop)
-        running = task.get_name() if task is not None else "no task"
-        step = next((f.name for f in reversed(own)), place.name)
+        whose = task.get_name() if task is not None else "no task"
+        if ref is not None:
+            whose = f"{ref.workflow}/{ref.id}, {f'step {step}' if step else 'outside of its steps'}"
         _LOG.warning(
             "the event loop has been blocked for %.1f s by %s, line %d, in %s (%s): %s\n"
             "Everything in this process waits. Use await, or make the step's callable sync: "
@@ -74,7 +81,24 @@ class Watchdog:
             seconds,
             place.filename,
             place.lineno or 0,
-            step,
-            running,
+            place.name,
+            whose,
             (place.line or "").strip(),
+            extra={"workflow": ref and ref.workflow, "instance": ref and ref.id, "step": step},
         )
+
+
+def _find_owner(frame: FrameType | None) -> tuple[Ref | None, str | None]:
+    """Tell the instance and the step that a stack belongs to, each None if it shows none."""
+    ref: Ref | None = None
+    step: str | None = None
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_OWN):
+            key, owner = frame.f_locals.get("key"), frame.f_locals.get("self")
+            hold = getattr(owner, "hold", None) or getattr(owner, "_hold", None)
+            if step is None and isinstance(key, StepKey):
+                step = key.label
+            if ref is None and isinstance(hold, Hold):
+                ref = hold.instance.ref
+        frame = frame.f_back
+    return ref, step
