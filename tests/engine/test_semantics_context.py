@@ -108,29 +108,6 @@ async def test_a7_none_is_a_result(open_well: Open) -> None:
     assert [1] == calls
 
 
-async def test_s011_to_s012_and_s071_large_byte_results(open_well: Open) -> None:
-    """200 KB of bytes, alone or inside an object, are a fine result and keep their type."""
-    data = bytes(range(256)) * 800
-
-    async def run(event: Any, step: Any) -> Any:
-        alone = await step.do("alone", lambda: data)
-        inside = await step.do("inside", lambda: {"file": bytearray(data)})
-        return [alone == data, type(alone).__name__, inside["file"] == data]
-
-    assert [True, "bytes", True] == await outcome(open_well, run)
-
-
-async def test_s073_bytes_keep_their_type_for_the_next_step(open_well: Open) -> None:
-    """The next step gets bytes as bytes, also after the run was replayed."""
-
-    async def run(event: Any, step: Any) -> Any:
-        data = await step.do("make", lambda: b"\x00\xff")
-        await step.sleep("nap", 1)
-        return await step.do("use", lambda: [type(data).__name__, list(data)])
-
-    assert ["bytes", [0, 255]] == await outcome(open_well, run)
-
-
 async def test_s371_datetime_and_none_cross_a_step(open_well: Open) -> None:
     """A datetime stays one and None stays None, also nested; a tuple stays a tuple."""
     when = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
