@@ -87,7 +87,7 @@ class Attempts:
             await self._hold.pass_gate()
             task = self._hold.enter_attempt()
             try:
-                return await self._try(task)
+                return await self._try()
             except _RetryAt as retry:
                 due_ms = retry.due_ms
             finally:
@@ -120,12 +120,12 @@ class Attempts:
         fact = self._fact(FactKind.ATTEMPT_FAILED, attempt, detail=error_detail(error))
         self._hold.add_lazy((self._job.key, "interrupted"), fact)
 
-    async def _try(self, task: asyncio.Task[Any]) -> Any:
+    async def _try(self) -> Any:
         await self._start()
         try:
             outcome = await self._job.attempt_once(self._attempt)
         except asyncio.CancelledError as error:
-            if self._hold.state is not RunState.LIVE or task.cancelling():
+            if self._is_cut_off():
                 raise
             # The callable awaited something that was cancelled: its own failure, not ours.
             await self._failed(StepError(str(error) or "cancelled", name="CancelledError"))
@@ -195,8 +195,7 @@ class Attempts:
             except NonRetryableDelayError as delay_error:
                 reason = delay_error
             else:
-                detail = error_detail(error)
-                fact = self._fact(FactKind.ATTEMPT_FAILED, self._attempt, wait_ms, detail)
+                fact = self._retry_fact(error, wait_ms)
                 self._hold.add_lazy((self._job.key, "failed", self._attempt), fact)
                 self._log("failed", error)
                 raise _RetryAt(fact.due_ms or 0)
@@ -206,39 +205,59 @@ class Attempts:
         raise restore_error(reason, detail)
 
     async def _wait_ms(self, error: BaseException) -> int:
+        delay_ms = self._job.config.retries.delay_ms
+        if self._job.delay is None:
+            # None: the step began with a delay function, which the code has no more.
+            return self._grown_ms(DELAY_MS_WITHOUT_FUNCTION if delay_ms is None else delay_ms)
+        # If the process stops while the function runs, a second is waited: that is no error.
+        parting, key = self._hold.parting, self._job.key
+        parting[key] = self._retry_fact(error, self._grown_ms(DELAY_MS_WITHOUT_FUNCTION))
+        try:
+            return self._grown_ms(await self._ask_delay(self._job.delay, error))
+        finally:
+            del parting[key]
+
+    def _grown_ms(self, base_ms: int) -> int:
+        chance = self._hold.services.chance()
         retries = self._job.config.retries
-        if self._job.delay is not None:
-            base_ms = await self._ask_delay(self._job.delay, error)
-        elif retries.delay_ms is not None:
-            base_ms = retries.delay_ms
-        else:  # the step began with a delay function, which the code has no more
-            base_ms = DELAY_MS_WITHOUT_FUNCTION
-        return retry_wait_ms(
-            retries, attempt=self._attempt, base_ms=base_ms, chance=self._hold.services.chance()
-        )
+        return retry_wait_ms(retries, attempt=self._attempt, base_ms=base_ms, chance=chance)
+
+    def _retry_fact(self, error: BaseException, wait_ms: int) -> Fact:
+        detail = error_detail(error)
+        return self._fact(FactKind.ATTEMPT_FAILED, self._attempt, wait_ms, detail)
 
     async def _ask_delay(self, delay: Callable[[Any], Any], error: BaseException) -> int:
         seen = DelayInput(
             ctx=context_of(self._job.key, self._attempt, self._job.config),
             error=error if isinstance(error, Exception) else StepError(str(error)),
         )
+        whose = f"the delay function of step {self._job.key.label}"
+        scope = asyncio.timeout(DELAY_FUNCTION_SECONDS_MAX)
         try:
-            async with asyncio.timeout(DELAY_FUNCTION_SECONDS_MAX):
+            async with scope:
                 answer = delay(seen)
                 if asyncio.iscoroutine(answer) or isinstance(answer, asyncio.Future):
                     answer = await answer
-        except TimeoutError:
-            _LOG.warning("the delay function of step %s did not answer", self._job.key.label)
+        except (Exception, asyncio.CancelledError) as wrong:
+            if isinstance(wrong, asyncio.CancelledError) and self._is_cut_off():
+                _LOG.debug("%s was cut off: the run stops here", whose)
+                raise
+            if scope.expired() and isinstance(wrong, TimeoutError):
+                _LOG.warning("%s did not answer", whose)
+                raise NonRetryableDelayError(
+                    f"NonRetryableDelayError: {whose} gave no answer within "
+                    f"{DELAY_FUNCTION_SECONDS_MAX:g} seconds"
+                ) from None
             raise NonRetryableDelayError(
-                f"NonRetryableDelayError: the delay function of step {self._job.key.label} gave no "
-                f"answer within {DELAY_FUNCTION_SECONDS_MAX:g} seconds"
-            ) from None
-        except Exception as wrong:
-            raise NonRetryableDelayError(
-                f"NonRetryableDelayError: the delay function of step {self._job.key.label} raised "
-                f"{type(wrong).__name__}: {wrong}"
+                f"NonRetryableDelayError: {whose} raised {type(wrong).__name__}: {wrong}"
             ) from wrong
         return parse_delay_answer(answer)
+
+    def _is_cut_off(self) -> bool:
+        """Claim that a cancellation is meant for the run, and no failure of user code."""
+        task = asyncio.current_task()
+        is_cancelled = task is not None and task.cancelling() > 0
+        return self._hold.state is not RunState.LIVE or is_cancelled
 
     def _fact(
         self, kind: FactKind, attempt: int, wait_ms: int | None = None, detail: str | None = None

@@ -90,6 +90,7 @@ class Hold:
         self._on_news = on_news
         self._parks: dict[Park, None] = {}
         self._lazy: dict[Hashable, Fact] = {}
+        self.parting: dict[StepKey, Fact] = {}  # written only if the run is handed back meanwhile
         self._commits = 0
         self._mail: dict[str, deque[PendingEvent]] = {}
         self._pause_gate: asyncio.Future[None] | None = None
@@ -119,7 +120,7 @@ class Hold:
         if self.state is RunState.RESTING and self._settled is not None:
             await asyncio.wait([self._settled])  # the lease may be going back already
         if self.state is RunState.LIVE:
-            facts = self.take_lazy()
+            facts = (*self.take_lazy(), *self.parting.values())
             self.drop()
             await self.services.journal.submit(Release(lease=self.lease, facts=facts))
 
