@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from stepwell import InstanceNotFound, WorkflowError
-from tests.engine.support import Gate, Open, error_of, flow, steps_of, types_of, until, until_step
+from tests.engine.support import (
+    Gate,
+    Open,
+    error_of,
+    flow,
+    on_disk,
+    steps_of,
+    types_of,
+    until,
+    until_step,
+)
 
 
 async def test_s016_to_s018_terminate_of_a_finished_instance(open_well: Open) -> None:
@@ -185,3 +195,35 @@ async def test_s106_terminate_during_a_wait(open_well: Open) -> None:
         assert "terminated" == (await instance.status()).status
         assert "workflow_terminated" == (await types_of(instance))[-1]
         assert [] == await steps_of(instance, "step_started")
+
+
+@on_disk
+async def test_s134_instances_survive_a_reopening(open_well: Open) -> None:
+    """Status, output, error and log of every instance are the same in the next process."""
+
+    async def run(event: Any, step: Any) -> Any:
+        if event.payload == "fail":
+            raise ValueError("broken")
+        if event.payload == "wait":
+            await step.wait_for_event("wait", type="go", timeout="1 hour")
+        return await step.do("work", lambda: {"kept": event.payload})
+
+    async with open_well([flow(run)]) as well:
+        workflow = well.workflow("Flow")
+        done = await workflow.create(id="done", params="done")
+        await done.result(10)
+        failed = await workflow.create(id="fail", params="fail")
+        await error_of(failed)
+        await until(await workflow.create(id="wait", params="wait"), "wait_started")
+        states = [await done.status(), await failed.status()]
+        log = await types_of(done)
+    async with open_well([flow(run)], worker=False) as well:
+        workflow = well.workflow("Flow")
+        done, failed = await workflow.get("done"), await workflow.get("fail")
+        assert states == [await done.status(), await failed.status()]
+        assert {"kept": "done"} == states[0].output
+        assert log == await types_of(done)
+    async with open_well([flow(run)]) as well:
+        waiting = await well.workflow("Flow").get("wait")
+        await waiting.send_event("go")
+        assert {"kept": "wait"} == await waiting.result(10)

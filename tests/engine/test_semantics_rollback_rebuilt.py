@@ -107,6 +107,42 @@ async def test_s034_and_the_other_way_round(open_well: Open) -> None:
         assert ["second-1", "first-1"] == undone.order
 
 
+async def test_e63a_a_sibling_in_flight_is_cancelled_and_undone(open_well: Open) -> None:
+    """A step still in flight when another fails is cancelled first, and undone with the rest."""
+    undone, order = Undone(), []
+    began = asyncio.Event()
+
+    async def run(event: Any, step: Any) -> None:
+        async def work() -> None:
+            began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                order.append("cancelled")
+
+        async def fail() -> None:
+            await began.wait()
+            raise ValueError("trigger")
+
+        def undo(seen: Any) -> None:
+            order.append("undone")
+            undone(seen)
+
+        await asyncio.gather(
+            step.do("slow", fast(3), work, rollback=undo),
+            step.do("bad", fast(0), fail, rollback=undone),
+        )
+
+    async with open_well([flow(run)]) as well:
+        instance = await well.workflow("Flow").create()
+
+        assert {"name": "ValueError", "message": "trigger"} == await error_of(instance)
+        assert ["cancelled", "undone"] == order
+        assert ["bad-1", "slow-1"] == undone.order
+        assert [None, None] == [seen.output for seen in undone.seen]
+        assert COMPLETE == (await instance.status()).rollback
+
+
 @on_disk
 async def test_s041_handlers_are_found_again_by_replay(open_well: Open) -> None:
     """A process that never ran the steps undoes them, newest first, and runs nothing else."""
