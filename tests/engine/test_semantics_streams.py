@@ -384,6 +384,28 @@ async def test_a_stream_that_raises_half_way_is_retried(open_well: Open, store: 
         assert ["the line is cut"] == errors
 
 
+async def test_a_refused_stream_is_closed(open_well: Open) -> None:
+    """What the author's stream does at its end is done before its step has failed."""
+    done: list[str] = []
+
+    async def run(event: Any, step: Any) -> Any:
+        async def work() -> AsyncIterator[Any]:
+            try:
+                yield "text"
+            finally:
+                await asyncio.sleep(0)
+                done.append("closed")
+
+        made = work()  # held here, so that nothing but the step closes it
+        name, _ = await caught_from(step, lambda: made)
+        return [name, *done]
+
+    async with open_well([flow(run)]) as well:
+        instance = await well.workflow("Flow").create()
+
+        assert ["UnsupportedStreamChunkError", "closed"] == await instance.result(10)
+
+
 async def test_a_stream_that_always_raises_leaves_nothing(open_well: Open, store: Store) -> None:
     """A stream that fails at its last attempt too leaves no piece; its error reaches `run`."""
 

@@ -6,7 +6,7 @@ attempt left is removed before the next one starts and when the attempt fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, Final
 
 from stepwell.core.events import read_detail
@@ -55,10 +55,14 @@ class StreamWriter:
         """
         self._check_fresh(stream)
         await self.wipe()
-        async for chunk in stream:
-            self._add(self._checked(chunk))
-            while len(self._buffer) >= STREAM_PIECE_BYTES:
-                await self._put(STREAM_PIECE_BYTES)
+        try:
+            async for chunk in stream:
+                self._add(self._checked(chunk))
+                while len(self._buffer) >= STREAM_PIECE_BYTES:
+                    await self._put(STREAM_PIECE_BYTES)
+        finally:  # a refused one is still in the middle: its `finally` must not wait for chance
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
         if self._buffer:
             await self._put(len(self._buffer))
         return {"bytes": self._bytes, "chunks": self._pieces, "preview": self._preview()}
