@@ -9,9 +9,9 @@ import pytest
 import stepwell
 from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 from stepwell.errors import StoreError
-from stepwell.model.command import Append, Hibernate
+from stepwell.model.command import Append, Finish, Hibernate
 from stepwell.stores.memory import MemoryStore
-from tests.engine.support import until
+from tests.engine.support import error_of, until
 
 
 class FailsOnce(MemoryStore):
@@ -84,6 +84,32 @@ async def test_one_failure_strands_nothing(
 
         assert "on" == await instance.result(10)
         assert store.has_failed
+
+
+async def test_a_handler_that_gave_up_is_not_called_again() -> None:
+    """If the end of a failed rollback is lost, it is written later, without another attempt."""
+    calls: list[int] = []
+
+    class Undoes(WorkflowEntrypoint[Any, Any]):
+        async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Any:
+            def undo() -> None:
+                calls.append(1)
+                raise OSError("stuck")
+
+            once = {"retries": {"limit": 0, "delay": 1}}
+            await step.do("work", lambda: 1, rollback=undo, rollback_config=once)
+            raise ValueError("trigger")
+
+    store = FailsOnce("apply", KeyError("a defect"), Finish)
+    async with stepwell.open("memory://", store=store, workflows=[Undoes]) as well:
+        instance = await well.workflow(Undoes).create(id="a")
+        error = await error_of(instance)
+
+        assert store.has_failed
+        assert [1] == calls
+        assert {"name": "ValueError", "message": "trigger"} == error
+        failed = {"outcome": "failed", "error": {"name": "OSError", "message": "stuck"}}
+        assert failed == (await instance.status()).rollback
 
 
 class Unreadable(MemoryStore):
