@@ -182,3 +182,7 @@ class SchemaTooNew(StoreError):
 
 class RunDropped(BaseException):
     """This run may not go on: it was replaced, paused, terminated or handed back."""
+
+
+class ReplayEnded(BaseException):
+    """A replay that executes nothing, for a rollback, has gone far enough."""

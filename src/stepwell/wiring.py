@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from stepwell.engine.journal import Journal
 from stepwell.engine.local_wakeups import LocalWakeups
 from stepwell.engine.services import Services
 from stepwell.engine.system_clock import SystemClock
+from stepwell.engine.threads import ThreadPool
 from stepwell.engine.watch import watch_changes
 from stepwell.engine.watchdog import Watchdog
 from stepwell.errors import InvalidRequest
@@ -103,8 +103,8 @@ async def open(
         )
         heard: list[Callable[[], None]] = []
         if chosen.worker and definitions:
-            threads = ThreadPoolExecutor(chosen.max_threads, thread_name_prefix="stepwell-step")
-            stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+            threads = ThreadPool(chosen.max_threads)
+            stack.callback(threads.close)
             services = Services(
                 store=store,
                 journal=journal,

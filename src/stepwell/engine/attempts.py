@@ -26,7 +26,7 @@ from stepwell.core.delay import parse_delay_answer
 from stepwell.core.events import detail_text
 from stepwell.core.replay import StepRecord
 from stepwell.core.retry import is_retryable, retry_wait_ms
-from stepwell.engine.facts import error_detail, restore_error
+from stepwell.engine.facts import NO_FAILURES, error_detail, restore_error
 from stepwell.engine.hold import Hold, RunState
 from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
 from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX, DELAY_MS_WITHOUT_FUNCTION
@@ -92,25 +92,33 @@ class Attempts:
                 due_ms = retry.due_ms
             finally:
                 self._hold.leave_attempt(task)
-            await self._hold.park(self._job.key, due_ms)
+            await self._hold.park(due_ms)
             self._attempt += 1
 
     async def _catch_up(self) -> None:
         """Find the number of the next attempt; an interrupted one counts as failed."""
         record = self._job.record
         if record is None:
-            can_be_hidden = self._limit >= 1 and not self._job.is_careful
-            self._attempt = 2 if self._may_have_started and can_be_hidden else 1
+            if self._may_have_started and self._limit >= 1:
+                await self._count_hidden()
             return
         self._attempt = record.attempts + 1
         if record.is_attempt_open:
             await self._count_interrupted(record.attempts)
         elif record.due_ms is not None:
-            await self._hold.park(self._job.key, record.due_ms)
+            await self._hold.park(record.due_ms)
 
-    async def _count_interrupted(self, attempt: int) -> None:
+    async def _count_hidden(self) -> None:
+        """Count a first attempt whose start, being lazy, the crash may have hidden."""
+        detail = start_detail(self._job.config, self._job.flags)
+        self._hold.add_lazy(self._job.key, self._fact(FactKind.STEP_STARTED, 1, detail=detail))
+        self._is_start_recorded = True
+        await self._count_interrupted(1, "may have been")
+        self._attempt = 2
+
+    async def _count_interrupted(self, attempt: int, was: str = "was") -> None:
         error = WorkflowInternalError(
-            f"attempt {attempt} of step {self._job.key.label} was interrupted: "
+            f"attempt {attempt} of step {self._job.key.label} {was} interrupted: "
             "its worker stopped before the attempt had ended"
         )
         if attempt > self._limit:
@@ -129,10 +137,13 @@ class Attempts:
                 raise
             # The callable awaited something that was cancelled: its own failure, not ours.
             await self._failed(StepError(str(error) or "cancelled", name="CancelledError"))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (recorded, and raised in run)
+        except NO_FAILURES:
+            raise
+        except BaseException as error:  # noqa: BLE001  (recorded, and raised in run)
             await self._failed(error)
         else:
             await self._succeeded(outcome)
+            self._hold.has_gone_on = True
             return outcome.value
 
     async def _start(self) -> None:
@@ -201,6 +212,7 @@ class Attempts:
                 raise _RetryAt(fact.due_ms or 0)
         detail = error_detail(reason)
         await self._hold.commit(self._fact(FactKind.STEP_FAILED, self._attempt, None, detail))
+        self._hold.has_gone_on = True
         self._log("failed for good", reason)
         raise restore_error(reason, detail)
 

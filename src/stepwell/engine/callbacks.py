@@ -7,12 +7,13 @@ import contextvars
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import CodeType, CoroutineType, FunctionType, coroutine
 from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
-from stepwell.errors import WorkflowTimeoutError
+from stepwell.engine.threads import Threads
+from stepwell.errors import RunDropped, WorkflowTimeoutError
 from stepwell.model.duration import format_duration
 
 
@@ -94,7 +95,9 @@ class FirstTurn:
             self._waits_for = self._work.send(None)
         except StopIteration as done:
             self.value, self.is_done = done.value, True
-        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  (kept, to be raised by the first attempt)
+        except (RunDropped, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  (kept, to be raised by the first attempt)
             self._error = error
 
     def fail(self, error: Exception) -> None:
@@ -113,9 +116,7 @@ class FirstTurn:
 class Callback:
     """One step's callable, and the threads of timed-out attempts that have not ended yet."""
 
-    def __init__(
-        self, call: DoCall, threads: ThreadPoolExecutor, first: FirstTurn | None = None
-    ) -> None:
+    def __init__(self, call: DoCall, threads: Threads, first: FirstTurn | None = None) -> None:
         self._call = call
         self._first = first
         self._threads = threads
@@ -129,9 +130,9 @@ class Callback:
 
     async def wait_lingering(self) -> None:
         """Wait until the thread of an earlier attempt has ended: a thread cannot be cancelled."""
-        if self._lingering is not None:
+        if self._lingering is not None and not self._lingering.done():
             await asyncio.wait([asyncio.wrap_future(self._lingering)])
-            self._lingering = None
+        self._lingering = None
 
     async def run(self, context: StepContext | None, label: str, timeout_ms: int) -> Any:
         """Call it; an async iterator comes back as it is, not yet drained.
@@ -147,26 +148,14 @@ class Callback:
             return self._call.callback(*arguments)
         if self._shape.is_async:
             return await within(self._call.callback(*arguments), label, timeout_ms)
-        return await within(self._in_thread_and_on(arguments), label, timeout_ms)
-
-    async def _in_thread_and_on(self, arguments: tuple[Any, ...]) -> Any:
-        result = await self._in_thread(arguments)
-        return await result if inspect.isawaitable(result) else result  # a lambda may call async
-
-    async def _in_thread(self, arguments: tuple[Any, ...]) -> Any:
         run = contextvars.copy_context().run
-        thread = self._threads.submit(run, self._call.callback, *arguments)
+        thread = await self._threads.start(timeout_ms, run, self._call.callback, *arguments)
+        return await within(self._result_of(thread), label, timeout_ms)
+
+    async def _result_of(self, thread: Future[Any]) -> Any:
         self._lingering = thread
-        try:
-            result = await asyncio.shield(asyncio.wrap_future(thread))
-        except asyncio.CancelledError:
-            thread.cancel()  # it may not have begun
-            raise
-        except BaseException:
-            self._lingering = None
-            raise
-        self._lingering = None
-        return result
+        result = await asyncio.shield(asyncio.wrap_future(thread))
+        return await result if inspect.isawaitable(result) else result  # a lambda may call async
 
 
 def arguments_of(call: DoCall, context: StepContext | None) -> tuple[Any, ...]:

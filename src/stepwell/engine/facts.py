@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 
 from stepwell.core import failure
 from stepwell.core.events import detail_text, read_detail
-from stepwell.errors import WorkflowInternalError
+from stepwell.errors import RunDropped, WorkflowInternalError
+
+# What is no failure of user code, whoever raises it: the run or the process ends.
+NO_FAILURES: Final = (RunDropped, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 
 
 def error_detail(error: BaseException, **more: Any) -> str | None:

@@ -14,20 +14,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from stepwell.engine.parking import Park, Parking
 from stepwell.engine.quiet import is_quiet
 from stepwell.engine.services import Definition, Services
+from stepwell.engine.threads import Threads
 from stepwell.errors import RunDropped, StoreError, WorkflowInternalError
-from stepwell.model.command import Append, EnterPause, Finish, Hibernate, Outcome, Release
+from stepwell.model.command import (
+    Append,
+    EnterPause,
+    Finish,
+    Hibernate,
+    Outcome,
+    Release,
+    RunCommand,
+    Wake,
+)
 from stepwell.model.event import PendingEvent
 from stepwell.model.instance import InstanceStatus, Lease
 from stepwell.model.step import Fact, FactKind, StepKey
-from stepwell.ports.clock import TimerHandle
 from stepwell.ports.store import Claim
 
 _LOG = logging.getLogger("stepwell.engine")
@@ -52,18 +60,6 @@ class Exit(Enum):
     DROPPED = "dropped"
 
 
-@dataclass(slots=True, eq=False)
-class Park:
-    """One branch of the run that waits for a time, and perhaps for an event."""
-
-    key: StepKey
-    due_ms: int
-    event_type: str | None
-    task: asyncio.Task[Any]
-    future: asyncio.Future[PendingEvent | None]
-    timer: TimerHandle | None = None
-
-
 class Hold:
     """One claim of one instance, and what may be done under it."""
 
@@ -75,27 +71,30 @@ class Hold:
         services: Services,
         on_exit: Callable[[Exit], None],
         on_news: Callable[[], None],
+        on_ready: Callable[[], None],
     ) -> None:
         self.instance = claim.instance
         self.lease: Lease = claim.lease
         self.definition = definition
         self.services = services
         self.state = RunState.LIVE
-        self.has_committed = False
+        self.has_gone_on = False  # a step has ended, other than by being remembered
         self.in_flight: dict[asyncio.Task[Any], int] = {}
-        self.events_seen = 0
         self.stored_bytes = 0
+        self.is_rolling_back = False
         self.task: asyncio.Task[None] | None = None
         self._on_exit = on_exit
         self._on_news = on_news
-        self._parks: dict[Park, None] = {}
+        self._on_ready = on_ready
+        self.parking = Parking()
+        self.threads = Threads(services.threads)
         self._lazy: dict[Hashable, Fact] = {}
         self.parting: dict[StepKey, Fact] = {}  # written only if the run is handed back meanwhile
         self._commits = 0
-        self._mail: dict[str, deque[PendingEvent]] = {}
         self._pause_gate: asyncio.Future[None] | None = None
         self._settled: asyncio.Future[None] | None = None
         self._is_rest_check_due = False
+        self._was_quiet = False
         self._is_entering_pause = False
         self._recheck: asyncio.TimerHandle | None = None
         self.is_closing = False
@@ -106,7 +105,7 @@ class Hold:
     async def finish(self, status: InstanceStatus, *facts: Fact) -> None:
         """Write the end; afterwards nothing of this run may act."""
         await self.settle()
-        await self._write(Finish(self.lease, status, (*self.take_lazy(), *facts)))
+        await self.write(Finish(self.lease, status, (*self.take_lazy(), *facts)))
         self._leave(Exit.ENDED)
         self.services.journal.publish(self.instance.ref, facts[-1])
 
@@ -132,18 +131,19 @@ class Hold:
 
     def _cancel_everything(self) -> None:
         current = asyncio.current_task()
-        tasks = {park.task for park in self._parks} | set(self.in_flight)
+        tasks = self.parking.tasks | set(self.in_flight)
         if self.task is not None:
             tasks.add(self.task)
         for task in tasks:
             if task is not current:
                 task.cancel()
-        for park in self._parks:
-            if park.timer is not None:
-                park.timer.cancel()
+        for park in self.parking:
+            park.cancel_timer()
         for gate in (self._pause_gate, self._settled, self._idle):
             if gate is not None and not gate.done():
                 gate.cancel()
+        if self._recheck is not None:
+            self._recheck.cancel()
 
     # ---- writing -----------------------------------------------------------------------------
 
@@ -154,14 +154,19 @@ class Hold:
     async def settle(self) -> None:
         """Wait until it is known whether this run may go on; refuse if it may not.
 
+        Code of its own may have gone on although the run has given its lease back, for instance
+        because of a timer that nobody could see. Then the lease is asked for again.
+
         Raises:
-            RunDropped: the run is over, or at rest (then it is over now: code of its own went on
-                although it had given its lease back).
+            RunDropped: the run is over.
         """
         while self.state is RunState.RESTING and self._settled is not None:
             await asyncio.shield(self._settled)
-        if self.state is RunState.RESTED:
-            self.drop()
+        while self.state is RunState.RESTED:
+            if self._settled is None or self._settled.done():
+                self._settled = asyncio.get_running_loop().create_future()
+                self._then(self.services.journal.submit(Wake(lease=self.lease)), self._end_wake)
+            await asyncio.shield(self._settled)
         if self.state is not RunState.LIVE:
             raise RunDropped
 
@@ -201,34 +206,42 @@ class Hold:
         """
         if self._lazy:
             facts = (*self.take_lazy(), *facts)
-        return self._write(Append(self.lease, facts, consumed_event))
+        for fact in facts:
+            if fact.payload is not None:
+                self.stored_bytes += len(fact.payload)
+        return self.write(Append(self.lease, facts, consumed_event))
 
-    async def _write(self, command: Append | Finish) -> None:
+    async def write(self, command: RunCommand) -> None:
+        """Make any write of this run durable before going on.
+
+        Raises:
+            RunDropped: this run does not hold its instance any more, or the store has failed; it is
+                over, and nothing was stored.
+        """
         if self.state is not RunState.LIVE:
             await self.settle()
         self._commits += 1
         try:
             outcome = await self.services.journal.submit(command)
         except StoreError as error:
-            _LOG.error("%s/%s stops here: %s", *self.instance.ref, error)
-            self.drop()
-            raise RunDropped from error
+            raise self.fail(error) from error
         finally:
             self._commits -= 1
             self._consider_others()
         if outcome is not Outcome.APPLIED:
             self.drop()
             raise RunDropped
-        self.has_committed = True
-        for fact in command.facts:
-            if fact.payload is not None:
-                self.stored_bytes += len(fact.payload)
+
+    def fail(self, error: StoreError) -> RunDropped:
+        """Drop the run because the store has failed: user code never sees such an error."""
+        if self.state is not RunState.OVER:
+            _LOG.error("%s/%s stops here: %s", *self.instance.ref, error, extra={"error": error})
+        self.drop()
+        return RunDropped()
 
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""
-        task = asyncio.current_task()
-        if task is None:
-            raise WorkflowInternalError("a step was called outside of any asyncio task")
+        task = _current_task()
         self.in_flight[task] = self.in_flight.get(task, 0) + 1
         return task
 
@@ -246,76 +259,79 @@ class Hold:
     async def wait_idle(self) -> None:
         """Wait until no attempt is in flight."""
         while self.in_flight and self.state is not RunState.OVER:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
+            if self._idle is None or self._idle.done():
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     # ---- parking -----------------------------------------------------------------------------
 
-    async def park(
-        self, key: StepKey, due_ms: int, event_type: str | None = None
-    ) -> PendingEvent | None:
+    async def park(self, due_ms: int, event_type: str | None = None) -> PendingEvent | None:
         """Wait until `due_ms`, or for an event of this type; gives the event, or None.
 
-        The event is taken out of the mailbox; consuming it for good is the caller's write.
+        The event is taken out of the mailbox; consuming it for good is the caller's write. One that
+        was accepted before `due_ms` counts, even if nobody has told this run of it yet.
         """
-        waiting = self._mail.get(event_type) if event_type is not None else None
-        if waiting and not any(p.event_type == event_type for p in self._parks):
-            return waiting.popleft()
-        task = asyncio.current_task()
-        if task is None:
-            raise WorkflowInternalError("a step was called outside of any asyncio task")
-        park = Park(key, due_ms, event_type, task, asyncio.get_running_loop().create_future())
-        self._parks[park] = None
+        park = Park(due_ms, event_type, _current_task())
+        self.parking.add(park)
+        try:
+            event = self.parking.take_mail(park)
+            while event is None:
+                await self._wait_in(park)
+                is_due = self.now_ms() >= due_ms
+                if is_due and event_type is not None:
+                    await self._fetch_mail()
+                event = self.parking.take_mail(park)
+                if is_due:
+                    break
+            return event
+        finally:
+            self.parking.remove(park)
+            self._wake_for_mail()
+            self._consider_others()
+
+    async def _wait_in(self, park: Park) -> None:
+        park.woken = asyncio.get_running_loop().create_future()
         self._arm(park)
         self.consider()
-        try:
-            event = await park.future
-        finally:
-            self._parks.pop(park, None)
-            if park.timer is not None:
-                park.timer.cancel()
-            self._consider_others()
+        await park.woken
         await self.pass_gate()
-        return event
+
+    async def _fetch_mail(self) -> None:
+        """Read events that no hint has told of yet."""
+        try:
+            store, seen = self.services.store, self.parking.events_seen
+            self.parking.store_mail(await store.pending_events(self.lease.key, seen))
+        except StoreError as error:
+            raise self.fail(error) from error
 
     def _arm(self, park: Park) -> None:
+        park.cancel_timer()
         park.timer = self.services.clock.call_at(park.due_ms, lambda: self._fire(park))
 
     def _fire(self, park: Park) -> None:
         """End a park in time; while the run rests or pauses, it fires when it is armed again."""
-        if self._may_wake(park):
-            park.future.set_result(None)
+        if self._may_wake:
+            park.wake()
 
-    def _may_wake(self, park: Park) -> bool:
-        is_live = self.state is RunState.LIVE and self._pause_gate is None
-        return is_live and not park.future.done()
+    @property
+    def _may_wake(self) -> bool:
+        return self.state is RunState.LIVE and self._pause_gate is None
 
     def _wake_parks(self) -> None:
-        for park in list(self._parks):
-            if park.timer is not None:
-                park.timer.cancel()
-            if not park.future.done():
+        for park in self.parking:
+            if park.is_waiting:
                 self._arm(park)
-        self._match_mail()
+        self._wake_for_mail()
 
     def deliver(self, events: Iterable[PendingEvent]) -> None:
         """Take events that the store has accepted; the oldest waiter of a type gets the oldest."""
-        self.store_mail(events)
-        self._match_mail()
+        self.parking.store_mail(events)
+        self._wake_for_mail()
         self._consider_others()
 
-    def store_mail(self, events: Iterable[PendingEvent]) -> None:
-        """Put events into the mailbox; those that were seen before are left out."""
-        for event in events:
-            if event.id > self.events_seen:
-                self.events_seen = event.id
-                self._mail.setdefault(event.type, deque()).append(event)
-
-    def _match_mail(self) -> None:
-        for park in list(self._parks):
-            waiting = self._mail.get(park.event_type) if park.event_type is not None else None
-            if waiting and self._may_wake(park):
-                park.future.set_result(waiting.popleft())
+    def _wake_for_mail(self) -> None:
+        if self._may_wake:
+            self.parking.wake_for_mail()
 
     # ---- rest --------------------------------------------------------------------------------
 
@@ -327,20 +343,25 @@ class Hold:
 
     def _consider_others(self) -> None:
         """Look again when one branch has moved: the others may all be parked for long."""
-        if self._parks or self._pause_gate is not None:
+        if self.parking or self._pause_gate is not None:
             self.consider()
 
     def _check(self) -> None:
         self._is_rest_check_due = False
         if self.state is not RunState.LIVE or self.in_flight or self._commits:
+            self._was_quiet = False
             return
         if self._pause_gate is not None:
             self._start_pause()
-        elif self._parks and self._is_long() and self.task is not None:
-            if is_quiet(self.task, {park.task for park in self._parks}):
-                self._start_rest()
-            else:
+        elif self._is_long() and self.task is not None:
+            if not is_quiet(self.task, self.parking.tasks):
+                self._was_quiet = False
                 self._recheck_later()
+            elif self._was_quiet:
+                self._start_rest()
+            else:  # look once more, when those who are to be told of something have been
+                self._was_quiet = True
+                self.consider()
 
     def _recheck_later(self) -> None:
         """Look again after a while; one timer, however often this is asked for."""
@@ -353,23 +374,22 @@ class Hold:
         self.consider()
 
     def _is_long(self) -> bool:
-        if any(park.future.done() for park in self._parks):
-            return False
         linger_ms = self.services.linger_ms
-        wake_ms = min(park.due_ms for park in self._parks)
-        return linger_ms is not None and wake_ms - self.now_ms() > linger_ms
+        if linger_ms is None or not self.parking.is_waiting:
+            return False
+        return self.parking.due_ms - self.now_ms() > linger_ms
 
     def _start_rest(self) -> None:
-        loop = asyncio.get_running_loop()
         self.state = RunState.RESTING
-        self._settled = loop.create_future()
+        self._was_quiet = False
+        self._settled = asyncio.get_running_loop().create_future()
         facts = (*self.take_lazy(), Fact(FactKind.WAITING, self.now_ms()))
         command = Hibernate(
             lease=self.lease,
             facts=facts,
-            wake_ms=min(park.due_ms for park in self._parks),
-            event_types=tuple({p.event_type for p in self._parks if p.event_type is not None}),
-            events_seen=self.events_seen,
+            wake_ms=self.parking.due_ms,
+            event_types=self.parking.event_types,
+            events_seen=self.parking.events_seen,
         )
         self._then(self.services.journal.submit(command), self._end_rest)
 
@@ -378,9 +398,8 @@ class Hold:
             return
         if outcome is Outcome.APPLIED:
             self.state = RunState.RESTED
-            for park in self._parks:
-                if park.timer is not None:
-                    park.timer.cancel()
+            for park in self.parking:
+                park.cancel_timer()
             self._leave(Exit.RESTED)
         elif outcome is Outcome.STAY:
             self.state = RunState.LIVE
@@ -392,8 +411,17 @@ class Hold:
                 self.consider()
         else:
             self.drop()
+        self._settle()
+
+    def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+
+    def _end_wake(self, outcome: Outcome) -> None:
+        if outcome is Outcome.APPLIED:
+            self._on_ready()
+        elif self.state is RunState.RESTED:
+            self.drop()
 
     def wake_in_place(self, claim: Claim, events: Iterable[PendingEvent]) -> None:
         """Go on where the run rests: this worker holds it again, and nobody did in between."""
@@ -401,8 +429,9 @@ class Hold:
         self.lease = claim.lease
         self.state = RunState.LIVE
         self.add_lazy(FactKind.RUNNING, Fact(FactKind.RUNNING, self.now_ms()))
-        self.store_mail(events)
+        self.parking.store_mail(events)
         self._wake_parks()
+        self._settle()
         self.consider()
 
     # ---- pause -------------------------------------------------------------------------------
@@ -472,3 +501,10 @@ class Hold:
                 act(future.result())
 
         asyncio.ensure_future(write).add_done_callback(done)
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise WorkflowInternalError("a step was called outside of any asyncio task")
+    return task

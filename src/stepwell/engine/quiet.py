@@ -1,55 +1,106 @@
 """Find out whether a run waits only for durable things, so that it may be put to rest.
 
-A run may rest only when none of its code is doing anything of its own: an HTTP call between two
-steps must not be cut off because a parallel branch sleeps for a week. asyncio has no question for
-that, so this module follows what the run's task waits for: a parked step call, another task, a
-`gather`, a `TaskGroup`, `asyncio.wait`. Whatever it does not know counts as work, and the run stays
-claimed: that costs memory, never correctness.
+A run may rest only when none of its code is doing anything of its own, or is just about to: an HTTP
+call between two steps must not be cut off because a parallel branch sleeps for a week, nor may a
+branch that has what it waited for be left standing. asyncio has no question for that, so this
+module follows what the run's task waits for: a parked step call, another task, a `gather`, a
+`TaskGroup`, `asyncio.wait`. A timer of asyncio's around such a wait is work: nobody would wind it
+up again after a rest. Whatever this module does not know counts as work too: the run stays claimed.
+
+What has ended is never quiet by itself: somebody is about to be told. Only among the members of a
+group may some have ended while others are parked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from types import FrameType
 from typing import Any
 
-# Innermost coroutines that only wait for tasks, and the local variable that holds these.
-_WAITERS = {"_wait": "fs", "wait_for": "fut"}
+_Futures = Collection[asyncio.Future[Any]]
 
 
-def is_quiet(task: asyncio.Future[Any], parked: Collection[asyncio.Future[Any]]) -> bool:
-    """Tell whether this task waits for nothing but parked tasks (or is done)."""
-    if task.done() or task in parked:
-        return True
-    if not isinstance(task, asyncio.Task):
-        children = getattr(task, "_children", None)  # the future that asyncio.gather gives
+def is_quiet(future: asyncio.Future[Any], parked: _Futures) -> bool:
+    """Tell whether a task, or a `gather`, waits for nothing but parked tasks."""
+    if future.done():
+        return False
+    if not isinstance(future, asyncio.Task):
+        children = getattr(future, "_children", None)  # the future that asyncio.gather gives
         return children is not None and _are_quiet(children, parked)
-    waiter = getattr(task, "_fut_waiter", None)
-    if waiter is None:
+    if not all(_lets_rest(coroutine, parked) for coroutine in _chain(future)):
+        return False
+    if future in parked:
+        return True
+    waiter = getattr(future, "_fut_waiter", None)
+    if waiter is None or waiter.done():
         return False
     if isinstance(waiter, asyncio.Task) or hasattr(waiter, "_children"):
         return is_quiet(waiter, parked)
-    return _waits_structurally(task, parked)
+    return _waits_for_tasks(future, parked)
 
 
-def _are_quiet(tasks: Iterable[Any], parked: Collection[asyncio.Future[Any]]) -> bool:
+def _are_quiet(members: Iterable[asyncio.Future[Any]], parked: _Futures) -> bool:
+    """Tell it of those that are waited for together: some still wait, and all of these quietly.
+
+    One that has failed is left to the next look: by then its group knows, if it is to know.
+    """
+    going = [member for member in members if not member.done()]
+    return bool(going) and all(is_quiet(member, parked) for member in going)
+
+
+def _chain(task: asyncio.Task[Any]) -> Iterator[Any]:
+    """Give a task's coroutines, from the outermost to the one that waits."""
+    coroutine: Any = task.get_coro()
+    while inspect.iscoroutine(coroutine):
+        yield coroutine
+        coroutine = coroutine.cr_await
+
+
+def _lets_rest(coroutine: Any, parked: _Futures) -> bool:
+    """Look at the `async with` blocks in which a coroutine stands: they lie on its stack."""
+    for manager in _entered(gc.get_referents(coroutine)):
+        if isinstance(manager, asyncio.Timeout) and manager.when() is not None:
+            return False
+        if isinstance(manager, asyncio.TaskGroup) and not _is_group_quiet(manager, parked):
+            return False
+    return True
+
+
+def _entered(referents: list[Any]) -> Iterator[Any]:
+    """Give the timeouts and task groups whose exit a coroutine has yet to call."""
+    exits: set[Any] = {asyncio.Timeout.__aexit__, asyncio.TaskGroup.__aexit__}
+    for one in referents:
+        if getattr(one, "__func__", None) in exits:
+            yield one.__self__
+        elif inspect.isfunction(one) and one in exits:  # newer interpreters keep the two apart
+            yield from (other for other in referents if hasattr(other, "__aexit__"))
+
+
+def _is_group_quiet(group: asyncio.TaskGroup, parked: _Futures) -> bool:
+    tasks: Iterable[asyncio.Task[Any]] = getattr(group, "_tasks", ())
     return all(is_quiet(task, parked) for task in tasks)
 
 
-def _waits_structurally(task: asyncio.Task[Any], parked: Collection[asyncio.Future[Any]]) -> bool:
-    coroutine: Any = task.get_coro()
-    while inspect.iscoroutine(getattr(coroutine, "cr_await", None)):
-        coroutine = coroutine.cr_await
-    frame = getattr(coroutine, "cr_frame", None)
-    if frame is None:
+def _waits_for_tasks(task: asyncio.Task[Any], parked: _Futures) -> bool:
+    """Tell it of a task that waits inside asyncio, by the frame that waits there."""
+    *_, innermost = _chain(task)
+    frame: FrameType | None = innermost.cr_frame
+    if frame is None or "asyncio" not in frame.f_code.co_filename:
         return False
-    name = frame.f_code.co_name
-    if name == "__aexit__":  # asyncio's and anyio's TaskGroup
-        tasks = getattr(frame.f_locals.get("self"), "_tasks", None)
-    elif name in _WAITERS and frame.f_code.co_filename.endswith("tasks.py"):
-        tasks = frame.f_locals.get(_WAITERS[name])
-        tasks = [tasks] if isinstance(tasks, asyncio.Future) else tasks
-    else:
-        tasks = None
-    return tasks is not None and len(tasks) > 0 and _are_quiet(tasks, parked)
+    held = frame.f_locals
+    match frame.f_code.co_name:
+        case "__aexit__" | "_aexit":
+            group = held.get("self")
+            return isinstance(group, asyncio.TaskGroup) and _is_group_quiet(group, parked)
+        case "_wait":
+            awaited: _Futures = held["fs"]
+            if held.get("return_when") != asyncio.ALL_COMPLETED and any(f.done() for f in awaited):
+                return False
+            return held.get("timeout") is None and _are_quiet(awaited, parked)
+        case "wait_for":
+            return held.get("timeout") is None and is_quiet(held["fut"], parked)
+        case _:
+            return False

@@ -17,11 +17,10 @@ from stepwell.core.events import detail_text, read_detail
 from stepwell.core.replay import Progress, StepRecord, rollback_key
 from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
 from stepwell.engine.callbacks import Callback, shape_of
-from stepwell.engine.facts import error_detail, error_of
+from stepwell.engine.facts import NO_FAILURES, error_detail, error_of
 from stepwell.engine.hold import Hold
 from stepwell.engine.steps import RollbackPlan, Steps
-from stepwell.errors import RollbackMissing, RunDropped, Terminated
-from stepwell.model.command import Outcome as Written
+from stepwell.errors import RollbackMissing, Terminated
 from stepwell.model.command import SetStatus
 from stepwell.model.instance import InstanceStatus
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
@@ -58,16 +57,19 @@ class RollbackPhase:
             await self._run(final, parts.get("error"), is_begun=True)
 
     async def _stop_siblings(self) -> None:
-        """Cancel attempts still in flight: nothing goes on once undoing begins."""
-        current = asyncio.current_task()
-        others = [task for task in self._hold.in_flight if task is not current]
-        for task in others:
+        """Stop the other branches: no attempt starts, or goes on, once undoing begins.
+
+        A thread cannot be cancelled; it is given the time that its attempt had.
+        """
+        hold = self._hold
+        hold.is_rolling_back = True
+        for task in {*hold.in_flight, *hold.parking.tasks} - {asyncio.current_task()}:
             task.cancel()
-        if others:
-            await asyncio.wait(others)
+        await hold.wait_idle()
+        await hold.threads.wait_all()
 
     async def _run(self, final: InstanceStatus, error: Any, *, is_begun: bool) -> None:
-        self._steps.is_rolling_back = True
+        self._hold.is_rolling_back = True
         self._steps.is_stub = False
         eligible = self._eligible()
         if not eligible and not is_begun:
@@ -79,9 +81,9 @@ class RollbackPhase:
         for key, _ in eligible:
             try:
                 await self._roll_back(key)
-            except RunDropped:
+            except NO_FAILURES:
                 raise
-            except Exception as failure:  # noqa: BLE001  (recorded as the rollback's outcome)
+            except BaseException as failure:  # noqa: BLE001  (recorded as the rollback's outcome)
                 await self._end(final, error, total, failure)
                 return
             self._completed += 1
@@ -108,9 +110,9 @@ class RollbackPhase:
         fact = Fact(FactKind.ROLLBACK_STARTED, self._hold.now_ms(), detail=detail)
         await self._hold.settle()
         facts = (*self._hold.take_lazy(), fact)
-        command = SetStatus(lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts)
-        if await self._hold.services.journal.submit(command) is not Written.APPLIED:
-            raise RunDropped
+        await self._hold.write(
+            SetStatus(lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts)
+        )
 
     async def _roll_back(self, key: StepKey) -> None:
         plan = self._steps.plans.get(key)
@@ -150,7 +152,7 @@ class RollbackPhase:
         raise error
 
     async def _end(
-        self, final: InstanceStatus, error: Any, total: int, failure: Exception | None
+        self, final: InstanceStatus, error: Any, total: int, failure: BaseException | None
     ) -> None:
         kind = FactKind.ROLLBACK_COMPLETED if failure is None else FactKind.ROLLBACK_FAILED
         detail = detail_text(total=total, completed=self._completed)
@@ -179,7 +181,7 @@ class _Handler:
         self._error = error
         has_place = shape_of(plan.handler).arguments_max > 0
         call = DoCall(plan.key.name, plan.handler, context_index=0 if has_place else -1)
-        self._callback = Callback(call, hold.services.threads)
+        self._callback = Callback(call, hold.threads)
 
     async def attempt_once(self, attempt: int) -> Outcome:
         """Call the handler; what it returns is not kept."""

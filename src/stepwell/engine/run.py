@@ -21,7 +21,7 @@ from stepwell.authoring.step import WorkflowStep
 from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
 from stepwell.core.replay import fold
-from stepwell.engine.facts import error_detail
+from stepwell.engine.facts import NO_FAILURES, error_detail
 from stepwell.engine.hold import Exit, Hold, RunState
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
@@ -47,6 +47,7 @@ class Run:
         services: Services,
         on_exit: Callable[[Run, Exit], None],
         on_news: Callable[[], None],
+        on_ready: Callable[[], None],
     ) -> None:
         self.hold = Hold(
             claim,
@@ -54,9 +55,10 @@ class Run:
             services=services,
             on_exit=self._on_exit,
             on_news=on_news,
+            on_ready=on_ready,
         )
         self._tell_exit = on_exit
-        self.hold.store_mail(memory.events)
+        self.hold.parking.store_mail(memory.events)
         self.history = fold(memory.facts)
         self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
         self.hold.stored_bytes = stored_bytes(memory.facts)
@@ -83,10 +85,13 @@ class Run:
                 await self._resume_rollback()
             else:
                 await self._live()
-        except RunDropped:
+        except (RunDropped, asyncio.CancelledError):
             self.hold.drop()
-        except asyncio.CancelledError:
+        except BaseException:
+            was_over = self.hold.state is RunState.OVER
             self.hold.drop()
+            if not was_over:  # else it is only how user code takes it, e.g. in a group
+                raise
 
     async def _give_up(self) -> None:
         """End an instance that kills its workers; nothing of it runs again, not even a rollback."""
@@ -106,17 +111,22 @@ class Run:
                 what=f"the output of workflow {self._definition.name!r}",
             )
         except asyncio.CancelledError:
-            # Somebody outside ends this task, e.g. asyncio.run at its end: the run is only dropped.
-            task = asyncio.current_task()
-            if self.hold.state is not RunState.LIVE or (task is not None and task.cancelling()):
+            if self._is_ended_from_outside():
                 raise
             await self._fail(WorkflowInternalError("run() was cancelled from inside"))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (it becomes the instance's error)
+        except NO_FAILURES:
+            raise
+        except BaseException as error:  # noqa: BLE001  (it becomes the instance's error)
             await self._fail(error)
         else:
             await self.hold.finish(
                 InstanceStatus.COMPLETE, Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text)
             )
+
+    def _is_ended_from_outside(self) -> bool:
+        """Claim that somebody ends this task, e.g. asyncio.run at its end: it is only dropped."""
+        task = asyncio.current_task()
+        return self.hold.state is not RunState.LIVE or (task is not None and task.cancelling() > 0)
 
     async def _call_run(self) -> Any:
         params = self._definition.validate(payload.decode(self.history.params))
@@ -131,6 +141,7 @@ class Run:
         return await output if inspect.isawaitable(output) else output
 
     async def _fail(self, error: BaseException) -> None:
+        await self.hold.settle()
         _LOG.info("%s/%s failed: %r", *self.hold.instance.ref, error, exc_info=error)
         await RollbackPhase(self.hold, self.steps).after_failure(error)
 
@@ -140,9 +151,11 @@ class Run:
         try:
             await self._call_run()
         except asyncio.CancelledError:
-            if self.hold.state is not RunState.LIVE:
+            if self._is_ended_from_outside():
                 raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (it merely ends this replay)
+        except (RunDropped, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  (it merely ends this replay)
             ref = self.hold.instance.ref
             _LOG.debug("replay of %s/%s for its rollback ended with %r", *ref, error)
         await RollbackPhase(self.hold, self.steps).resume()

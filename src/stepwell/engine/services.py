@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from stepwell.authoring.workflow import WorkflowEntrypoint
 from stepwell.engine.journal import Journal
+from stepwell.engine.threads import ThreadPool
 from stepwell.model.instance import Retention
 from stepwell.model.limits import Limits
 from stepwell.ports.clock import Clock
@@ -49,7 +49,7 @@ class Services:
     journal: Journal
     clock: Clock
     limits: Limits
-    threads: ThreadPoolExecutor
+    threads: ThreadPool
     env: Any
     linger_ms: int | None = 1000
     chance: Callable[[], float] = field(default=random.random)

@@ -47,9 +47,10 @@ from stepwell.engine.callbacks import (
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.hold import Hold, RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
-from stepwell.errors import RunDropped, WorkflowFatalError, WorkflowTimeoutError
+from stepwell.errors import ReplayEnded, RunDropped, WorkflowFatalError, WorkflowTimeoutError
 from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.event import PendingEvent
+from stepwell.model.limits import STUB_CALLS_MAX
 from stepwell.model.step import Fact, FactKind, StepConfig, StepKey, StepKind
 
 _LOG = logging.getLogger("stepwell.engine")
@@ -81,7 +82,7 @@ class Steps:
         self._counts: dict[tuple[StepKind, str], int] = {}
         self._do_calls = 0
         self.is_stub = False
-        self.is_rolling_back = False
+        self._stub_calls = 0
         self.plans: dict[StepKey, RollbackPlan] = {}
 
     # ---- do ----------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ class Steps:
     async def do(self, call: DoCall) -> Any:
         """Run or replay a step."""
         key = self._key(_DO, call.name)
-        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_settle(key)
         self._do_calls += 1
         if self._do_calls > self._hold.definition.steps_max:
@@ -108,7 +109,7 @@ class Steps:
         if record is not None and record.progress is not Progress.OPEN:
             return self._answer(key, record)
         if self.is_stub:
-            return None
+            return await self._give_nothing()
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
         if record is not None or plan is not None or not self._may_start_lazily(call):
             return await self._perform(call, key, ordinal, record, plan)
@@ -134,8 +135,19 @@ class Steps:
         self._counts[counter] = count
         return StepKey(kind, name, count)
 
+    async def _give_nothing(self) -> None:
+        """Answer a call that history does not know, while only handlers are registered.
+
+        Raises:
+            ReplayEnded: there are too many, as where `run` loops over sleeps for ever.
+        """
+        self._stub_calls += 1
+        if self._stub_calls > STUB_CALLS_MAX:
+            raise ReplayEnded
+        await asyncio.sleep(0)  # others of this process have to get their turn
+
     async def _refuse_or_settle(self, key: StepKey) -> None:
-        if self.is_rolling_back:
+        if self._hold.is_rolling_back:
             raise WorkflowFatalError(
                 f"step {key.label} was called while the instance rolls back; "
                 "a rollback handler does its work itself, without steps"
@@ -171,7 +183,7 @@ class Steps:
             plan.ordinal, plan.has_started = ordinal, True
         if config.is_sensitive:
             flags["sensitive"] = True
-        callback = Callback(call, self._hold.services.threads, first)
+        callback = Callback(call, self._hold.threads, first)
         forward = _Forward(self._hold, key, ordinal, config, callback, plan)
         job = Job(
             key=key,
@@ -183,7 +195,7 @@ class Steps:
             attempt_once=forward.attempt_once,
             record=record,
         )
-        may_have_started = self._was_crashed and not self._hold.has_committed and plan is None
+        may_have_started = self._was_crashed and not self._hold.has_gone_on and plan is None
         if may_have_started if record is None else record.is_attempt_open:
             await StreamWriter(self._hold, key, ordinal, attempt=0).wipe()
         try:
@@ -275,9 +287,12 @@ class Steps:
             )
 
     async def _sleep(self, key: StepKey, record: StepRecord | None, due_ms: int) -> None:
-        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_settle(key)
-        if self.is_stub or (record is not None and record.progress is Progress.DONE):
+        if record is not None and record.progress is Progress.DONE:
+            return
+        if self.is_stub:
+            await self._give_nothing()
             return
         await self._hold.pass_gate()
         if record is None:
@@ -287,7 +302,7 @@ class Steps:
             self._hold.add_lazy(key, start)
         else:
             ordinal, due_ms = record.ordinal, record.due_ms or due_ms
-        await self._hold.park(key, due_ms)
+        await self._hold.park(due_ms)
         end = Fact(FactKind.SLEEP_COMPLETED, self._hold.now_ms(), key, ordinal)
         self._hold.add_lazy((key, "end"), end)
 
@@ -298,7 +313,7 @@ class Steps:
         key = self._key(_WAIT, name)
         check_event_type(event_type)
         timeout_ms = self._wait_timeout(name, timeout)
-        if self._hold.state is not RunState.LIVE or self.is_rolling_back:
+        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_settle(key)
         record = self.history.records.get(key)
         if record is not None and record.progress is Progress.DONE:
@@ -307,7 +322,8 @@ class Steps:
         if record is not None and record.progress is Progress.FAILED:
             raise error_of(record.end_detail)
         if self.is_stub:
-            return None  # type: ignore[return-value]  # a stub replay gives nothing, by design
+            await self._give_nothing()
+            return None  # type: ignore[return-value]  # by design
         await self._hold.pass_gate()
         now_ms = self._hold.now_ms()
         if record is None:
@@ -319,7 +335,7 @@ class Steps:
             ordinal, due_ms = record.ordinal, record.due_ms or now_ms
             if due_ms <= now_ms:  # it ran out while nobody held the instance
                 await self._time_out(key, ordinal, timeout_ms)
-        event = await self._hold.park(key, due_ms, event_type)
+        event = await self._hold.park(due_ms, event_type)
         if event is None:
             await self._time_out(key, ordinal, timeout_ms)
             raise AssertionError  # _time_out always raises
@@ -348,6 +364,7 @@ class Steps:
             detail=detail_text(event_type=event.type),
         )
         await self._hold.commit(fact, consumed_event=event.id)
+        self._hold.has_gone_on = True
 
     async def _time_out(self, key: StepKey, ordinal: int, timeout_ms: int) -> None:
         error = WorkflowTimeoutError(
@@ -355,6 +372,7 @@ class Steps:
         )
         now_ms, detail = self._hold.now_ms(), error_detail(error)
         await self._hold.commit(Fact(FactKind.WAIT_TIMED_OUT, now_ms, key, ordinal, detail=detail))
+        self._hold.has_gone_on = True
         raise error
 
 

@@ -14,12 +14,12 @@ from stepwell.engine.hold import Hold
 from stepwell.errors import (
     InvalidStepStreamError,
     OversizedStreamChunkError,
-    RunDropped,
+    StoreError,
     StreamOutputStorageLimitError,
     UnsupportedStreamChunkError,
     WorkflowInternalError,
 )
-from stepwell.model.command import DropChunks, Outcome, PutChunk
+from stepwell.model.command import DropChunks, PutChunk
 from stepwell.model.limits import STREAM_PIECE_BYTES, STREAM_PREVIEW_CHARS
 from stepwell.model.step import Fact, StepKey
 
@@ -71,7 +71,7 @@ class StreamWriter:
         """Remove what an earlier attempt, or this one, has stored."""
         self._hold.stored_bytes -= self._bytes
         self._bytes = 0
-        await self._write(DropChunks(lease=self._hold.lease, step=self._key))
+        await self._hold.write(DropChunks(lease=self._hold.lease, step=self._key))
 
     def _check_fresh(self, stream: Any) -> None:
         is_used_up = hasattr(stream, "ag_frame") and stream.ag_frame is None
@@ -123,13 +123,7 @@ class StreamWriter:
             data=data,
         )
         self._pieces += 1
-        await self._write(command)
-
-    async def _write(self, command: PutChunk | DropChunks) -> None:
-        await self._hold.settle()
-        if await self._hold.services.journal.submit(command) is not Outcome.APPLIED:
-            self._hold.drop()
-            raise RunDropped
+        await self._hold.write(command)
 
     def _preview(self) -> str:
         try:
@@ -161,7 +155,10 @@ async def replay_stream(
 ) -> AsyncIterator[bytes]:
     """Give a stored stream again, piece by piece (original chunk boundaries are not kept)."""
     for index in range(pieces):
-        data = await hold.services.store.read_chunk(hold.lease.key, key, attempt, index)
+        try:
+            data = await hold.services.store.read_chunk(hold.lease.key, key, attempt, index)
+        except StoreError as error:
+            raise hold.fail(error) from error
         if data is None:
             raise WorkflowInternalError(
                 f"piece {index} of the stream of step {key.label} is missing; "

@@ -202,6 +202,17 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """Make an instance ready now that rests since this lease was given back.
+
+    Applied only while it is waiting, unheld, and at the lease's epoch: nobody has touched it. Else
+    SUPERSEDED.
+    """
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutChunk:
     """Store one piece of a byte stream that a step returned."""
 
@@ -222,7 +233,11 @@ class DropChunks:
 
 
 ClientCommand = Create | SendEvent | Pause | Resume | Terminate | Restart | Delete
-RunCommand = Append | Hibernate | SetStatus | EnterPause | Finish | Release | PutChunk | DropChunks
+# A good lease is what makes them valid; `Wake` asks for one that has just been given back.
+HolderCommand = (
+    Append | Hibernate | SetStatus | EnterPause | Finish | Release | PutChunk | DropChunks
+)
+RunCommand = HolderCommand | Wake
 Command = ClientCommand | RunCommand
 
 # By type: asking a union about each of a thousand commands takes as long as storing them.

@@ -161,13 +161,14 @@ class Worker:
         try:
             async with asyncio.timeout(self._settings.poll_seconds * jitter):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
+        except TimeoutError:  # nobody has said anything, which may be because a hint was lost
+            self._is_signal_due = self._is_signal_due or bool(self._running)
         self._wake.clear()
 
     async def _start(self, claims: list[Claim]) -> None:
         cold: list[Claim] = []
         for claim in claims:
+            self._drop_earlier(claim)
             run = self._warm.take(claim.lease)
             if run is None:
                 cold.append(claim)
@@ -185,12 +186,20 @@ class Worker:
         for claim in cold:
             self._start_cold(claim, memories.get(claim.lease.key, _EMPTY))
 
+    def _drop_earlier(self, claim: Claim) -> None:
+        """End a run that was shut out, e.g. by a restart, and has not heard of it yet."""
+        earlier = self._running.pop(claim.lease.key, None)
+        if earlier is not None:
+            earlier.hold.drop()
+
     async def _start_warm(self, run: Run, claim: Claim) -> None:
         try:
-            events = await self._store.pending_events(claim.lease.key, run.hold.events_seen)
-        except Exception:
+            events = await self._store.pending_events(claim.lease.key, run.hold.parking.events_seen)
+        except BaseException:
             run.hold.drop()  # it cannot go on in place; the claim is handed back as an orphan
             raise
+        if run.hold.state is RunState.OVER:  # the lease of this worker was lost meanwhile
+            return
         self._running[claim.lease.key] = run
         run.hold.wake_in_place(claim, events)
 
@@ -224,18 +233,20 @@ class Worker:
             services=self._services,
             on_exit=self._on_exit,
             on_news=self._read_signals_soon,
+            on_ready=self._claim_soon,
         )
         self._running[claim.lease.key] = run
         run.start()
 
     def _on_exit(self, run: Run, exit_: Exit) -> None:
         key = run.hold.lease.key
-        if self._running.get(key) is run:
+        was_running = self._running.get(key) is run
+        if was_running:
             del self._running[key]
         if exit_ is Exit.RESTED:
             self._warm.put(run)
             self._wake.set()  # its due time may be the next one
-        elif exit_ is Exit.DROPPED:
+        elif exit_ is Exit.DROPPED and was_running:
             self._read_signals_soon()  # it may be held still, if a write of it has failed
         elif len(self._running) == self._settings.max_running - 1:
             self._is_claim_due = True  # there was no room before
@@ -317,7 +328,7 @@ class Worker:
         await self._deliver(run, signal)
 
     async def _deliver(self, run: Run, signal: Signal) -> None:
-        seen = run.hold.events_seen
+        seen = run.hold.parking.events_seen
         if signal.epoch == run.hold.lease.epoch and signal.last_event_id > seen:
             run.hold.deliver(await self._store.pending_events(signal.key, seen))
 

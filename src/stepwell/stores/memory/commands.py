@@ -14,16 +14,17 @@ from stepwell.model.command import (
     EnterPause,
     Finish,
     Hibernate,
+    HolderCommand,
     Outcome,
     Pause,
     PutChunk,
     Release,
     Restart,
     Resume,
-    RunCommand,
     SendEvent,
     SetStatus,
     Terminate,
+    Wake,
 )
 from stepwell.model.event import PendingEvent
 from stepwell.model.instance import Instance, InstanceStatus
@@ -52,6 +53,8 @@ class Commands:
                     return Outcome.NOT_FOUND
                 self._table.save(record)
                 return self._do_for_client(command, record, now)
+            case Wake():
+                return self._wake(command, now)
             case _:
                 record = self._table.held_under(command.lease)
                 if record is None:
@@ -81,7 +84,7 @@ class Commands:
             case _:
                 assert_never(command)
 
-    def _do_for_run(self, command: RunCommand, record: Record, now: int) -> Outcome:
+    def _do_for_run(self, command: HolderCommand, record: Record, now: int) -> Outcome:
         match command:
             case Append():
                 return self._append(command, record)
@@ -274,6 +277,14 @@ class Commands:
     def _release(self, command: Release, record: Record, now: int) -> Outcome:
         self._table.add_facts(record, command.facts)
         self._table.hand_back(record, now)
+        return Outcome.APPLIED
+
+    def _wake(self, command: Wake, now: int) -> Outcome:
+        record = self._table.resting_since(command.lease)
+        if record is None:
+            return Outcome.SUPERSEDED
+        self._table.save(record)
+        self._table.change(record, now, ready_ms=now)
         return Outcome.APPLIED
 
     def _put_chunk(self, command: PutChunk, record: Record) -> Outcome:

@@ -85,6 +85,14 @@ class Table:
         holder = (record.row.owner, record.row.epoch)
         return record if holder == (lease.owner, lease.epoch) else None
 
+    def resting_since(self, lease: Lease) -> Record | None:
+        """Give the record of an instance that nobody has touched since this lease ended in rest."""
+        record = self.records.get(lease.key)
+        if record is None or record.row.status is not InstanceStatus.WAITING:
+            return None
+        now_held = (record.row.owner, record.row.epoch)
+        return record if now_held == (None, lease.epoch) else None
+
     def held_by(self, worker: str) -> list[Record]:
         """Give what a worker holds, in order of key."""
         return [self.records[key] for key in sorted(self._held.get(worker, ()))]

@@ -34,6 +34,7 @@ from stepwell.model.command import (
     SendEvent,
     SetStatus,
     Terminate,
+    Wake,
 )
 from stepwell.model.instance import TERMINAL, InstanceStatus, Ref
 from stepwell.model.step import Fact, FactKind, StepKey
@@ -43,6 +44,7 @@ from stepwell.stores.sqlite.statements import Statements
 
 _S = InstanceStatus
 _NEED_A_ROW = CLIENT_COMMANDS - {Create}
+_WITHOUT_LEASE = CLIENT_COMMANDS | {Wake}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 Indexed = list[tuple[int, Any]]
 Outcomes = list[Outcome]
@@ -119,7 +121,7 @@ class Batch:
     def _leave_out_stale(self, members: Indexed, outcomes: Outcomes) -> Indexed:
         leases = []
         for position, (_, command) in enumerate(members, start=1):
-            if type(command) not in CLIENT_COMMANDS:
+            if type(command) not in _WITHOUT_LEASE:
                 lease = command.lease
                 leases.append((position, lease.key, lease.epoch, lease.owner))
         if not leases:
@@ -239,7 +241,9 @@ class Batch:
 
     # ---- rare kinds, one by one --------------------------------------------------------------
 
-    def _do_for_run(self, command: SetStatus | EnterPause | PutChunk | DropChunks) -> Outcome:
+    def _do_for_run(
+        self, command: SetStatus | EnterPause | PutChunk | DropChunks | Wake
+    ) -> Outcome:
         key = command.lease.key
         match command:
             case SetStatus():
@@ -261,6 +265,10 @@ class Batch:
                 )
             case DropChunks():
                 self._sql.run("drop_step_chunks", key=key, **step_columns(command.step))
+            case Wake():
+                epoch = command.lease.epoch
+                if not self._sql.run("wake_resting", key=key, epoch=epoch):
+                    return Outcome.SUPERSEDED
         return Outcome.APPLIED
 
     def _do_for_client(

@@ -75,6 +75,11 @@ AND NOT EXISTS (
 )
 RETURNING instances.key;
 
+-- name: wake_resting
+UPDATE instances SET ready_ms = :now, modified_ms = :now
+WHERE key = :key AND epoch = :epoch AND owner IS NULL AND status = 'waiting'
+RETURNING key;
+
 -- name: hand_back
 -- Ready for another worker, or paused if a pause was asked for.
 WITH handed (key, now) AS (VALUES (?, ?))
