@@ -105,9 +105,15 @@ class Hold:
     async def finish(self, status: InstanceStatus, *facts: Fact) -> None:
         """Write the end; afterwards nothing of this run may act."""
         await self.settle()
-        await self.write(Finish(self.lease, status, (*self.take_lazy(), *facts)))
+        command = Finish(self.lease, status, (*self.take_lazy(), *facts))
+        end: Fact | None = None
+        try:
+            await self.write(command)
+            end = facts[-1]
+        finally:
+            # Told also if this run is dropped here: its worker may see the end in the store first.
+            self.services.journal.publish(self.instance.ref, end)
         self._leave(Exit.ENDED)
-        self.services.journal.publish(self.instance.ref, facts[-1])
 
     def drop(self) -> None:
         """Stop this run for good, without a word to user code; nothing is written."""
