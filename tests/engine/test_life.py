@@ -101,7 +101,7 @@ class Waits(WorkflowEntrypoint[Any, Any]):
         return {"got": got.payload, "type": got.type}
 
 
-async def test_s104_event_reaches_the_wait(open_well: Open) -> None:
+async def test_s007_and_s104_and_s360_event_reaches_the_wait(open_well: Open) -> None:
     """An event sent to a waiting instance gives its payload and type to the wait."""
     async with open_well([Waits]) as well:
         instance = await well.workflow(Waits).create()
@@ -111,7 +111,7 @@ async def test_s104_event_reaches_the_wait(open_well: Open) -> None:
         assert {"got": [1, 2], "type": "approved"} == await instance.result(10)
 
 
-async def test_early_event_is_kept(open_well: Open) -> None:
+async def test_s317_early_event_is_kept(open_well: Open) -> None:
     """An event sent before the wait is reached is consumed by it."""
     async with open_well([Waits]) as well:
         instance = await well.workflow(Waits).create()

@@ -97,7 +97,7 @@ async def test_s026_restart_from_an_unknown_step(open_well: Open) -> None:
         assert "complete" == (await instance.status()).status
 
 
-async def test_s027_pause_lets_the_step_in_flight_end(open_well: Open) -> None:
+async def test_s027_and_s108_to_s109_pause_lets_the_step_in_flight_end(open_well: Open) -> None:
     """The step in flight ends, then the status is paused; the next step does not run."""
     gate, second = Gate(), Gate()
     second.may_end.set()
