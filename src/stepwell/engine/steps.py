@@ -121,8 +121,15 @@ class Steps:
             await self._hold.commit(fact)
         finally:
             self._hold.leave_attempt(task)
+        if self._hold.is_pausing:
+            await self._hold.pass_gate()
         log_attempt(self._hold, key, 1, fact.began_ms or 0, "completed")
         return _as_replayed(first.value, fact.payload or "null")
+
+    async def _pass_gate(self) -> None:
+        """Hold user code back behind a step that ended while a pause was coming."""
+        if self._hold.is_pausing:
+            await self._hold.pass_gate()
 
     def _key(self, kind: StepKind, name: str) -> StepKey:
         counter = (kind, name)
@@ -199,9 +206,14 @@ class Steps:
         if may_have_started if record is None else record.is_attempt_open:
             await StreamWriter(self._hold, key, ordinal, attempt=0).wipe()
         try:
-            return await Attempts(self._hold, job, may_have_started=may_have_started).run()
+            result = await Attempts(self._hold, job, may_have_started=may_have_started).run()
+        except Exception:
+            await self._pass_gate()
+            raise
         finally:
             forward.forget()
+        await self._pass_gate()
+        return result
 
     def _may_start_lazily(self, call: DoCall) -> bool:
         """Claim that a first attempt's start need not be on disk before its callable runs."""
