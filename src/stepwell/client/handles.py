@@ -66,6 +66,8 @@ class Desk:
         outcome = await self.journal.submit(command, is_patient=False)
         if outcome is Outcome.APPLIED:
             self.pokes.publish(command)
+            if isinstance(command, Delete | Restart | Terminate):
+                await asyncio.sleep(0)  # a run that has ended itself by this goes no further
         return outcome
 
 

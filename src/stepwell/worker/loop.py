@@ -17,7 +17,16 @@ from stepwell.engine.hold import Exit, RunState
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
 from stepwell.errors import StoreError, WorkflowInternalError
-from stepwell.model.command import Create, Finish, Outcome, Pause, Release
+from stepwell.model.command import (
+    Create,
+    Delete,
+    Finish,
+    Outcome,
+    Pause,
+    Release,
+    Restart,
+    Terminate,
+)
 from stepwell.model.instance import InstanceStatus, Lease, Ref
 from stepwell.model.limits import CLAIM_BATCH_MAX
 from stepwell.model.step import Fact, FactKind
@@ -268,15 +277,18 @@ class Worker:
         """Hear of a command that a client of this process has written."""
         self._claim_soon()
         if isinstance(command, Pause):
-            self._hold_back(command.ref)
+            # No further step starts from this very moment; the store has the last word.
+            for run in self._runs_of(command.ref):
+                run.hold.request_pause()
+        elif isinstance(command, Delete | Restart | Terminate):
+            # In the next turn, outside of the run: it may have given the command itself.
+            for run in self._runs_of(command.ref):
+                asyncio.get_running_loop().call_soon(run.hold.drop)
         if not isinstance(command, Create):  # which no run has to hear of
             self._read_signals_soon()
 
-    def _hold_back(self, ref: Ref) -> None:
-        """Let no further step start from this very moment; the store has the last word."""
-        for run in self._running.values():
-            if run.hold.instance.ref == ref:
-                run.hold.request_pause()
+    def _runs_of(self, ref: Ref) -> list[Run]:
+        return [run for run in self._running.values() if run.hold.instance.ref == ref]
 
     def on_outside_change(self) -> None:
         """Hear that another process has changed the database."""
