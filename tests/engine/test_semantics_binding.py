@@ -9,7 +9,9 @@ import pytest
 
 import stepwell
 from stepwell import InstanceNotFound, InstanceTerminated, WorkflowInstance
-from stepwell.errors import InvalidRequest
+from stepwell.errors import InvalidRequest, StoreFull
+from stepwell.model.command import Delete
+from stepwell.stores.memory import MemoryStore
 from tests.engine.support import Gate, Open, error_of, flow, steps_of, types_of, until, until_step
 
 CRON_ID = "*/5 * * * 1,3-1700000000000"
@@ -86,7 +88,7 @@ async def test_s311_get_of_an_unknown_id(open_well: Open) -> None:
         assert "instance.not_found" == caught.value.code
 
 
-async def test_s096_and_s312_and_s345_and_s359_a_batch(open_well: Open) -> None:
+async def test_s096_and_s312_and_s344_and_s359_a_batch(open_well: Open) -> None:
     """A batch of three gives them in order; each is found, and has its own params."""
     async with open_well([flow(echo)]) as well:
         flows = well.workflow("Flow")
@@ -247,6 +249,35 @@ async def test_s091_to_s092_and_s143_and_s345_delete_batch(open_well: Open) -> N
             with pytest.raises(InstanceNotFound):
                 await flows.get(id_)
         assert ["c"] == [instance.id for instance in await flows.list()]
+
+
+class KeepsB(MemoryStore):
+    """A memory store that cannot delete the instance `b`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+
+    async def apply(self, commands: Any, now_ms: int) -> Any:
+        if any(isinstance(command, Delete) and command.ref.id == "b" for command in commands):
+            self.tries += 1
+            raise StoreFull("a secret path is full")
+        return await super().apply(commands, now_ms)
+
+
+async def test_s093_a_failed_deletion_is_reported_without_its_text() -> None:
+    """What the store cannot delete is tried once and is 10001 at each position; others go."""
+    store = KeepsB()
+    async with stepwell.open("memory://", store=store, workflows=[flow(naps)]) as well:
+        flows = well.workflow("Flow")
+        await flows.create_batch([{"id": id_} for id_ in "abc"])
+        answer = await flows.delete_batch(["a", "b", "c", "b"])
+
+        assert [{"id": "a"}, {"id": "c"}] == answer["deleted"]
+        failed = {"id": "b", "code": 10001, "message": "workflows.api.error.internal_server"}
+        assert [failed, failed] == answer["errors"]
+        assert 1 == store.tries
+        assert "b" == (await flows.get("b")).id
 
 
 async def test_s330_one_id_in_two_workflows(open_well: Open) -> None:

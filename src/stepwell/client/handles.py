@@ -6,6 +6,7 @@ A handle holds no state of its own: each verb is one command through the journal
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from stepwell.errors import (
     InstanceNotFound,
     InstanceTerminated,
     InvalidRequest,
+    StoreError,
     WorkflowError,
 )
 from stepwell.model.command import (
@@ -46,6 +48,11 @@ from stepwell.ports.clock import Clock
 from stepwell.ports.store import Store
 from stepwell.ports.wakeups import Wakeups
 
+_LOG = logging.getLogger("stepwell.client")
+_DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
+    Outcome.NOT_FOUND: {"code": 10400, "message": "workflows.api.error.instance.not_found"},
+    None: {"code": 10001, "message": "workflows.api.error.internal_server"},
+}
 _ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
 
 
@@ -142,23 +149,30 @@ class Workflow:
         """Delete up to 100 instances.
 
         Returns:
-            `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`, in the order given.
+            `{"deleted": [{"id"}], "errors": [{"id", "code", "message"}]}`, in the order given;
+            code 10400: there is none of this id, 10001: the database failed (see the log).
         """
         self._check_batch(ids)
-        for id_ in ids:
-            check_addressed_id(id_)
+        ids = [check_addressed_id(id_) for id_ in ids]
         deleted: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        first: dict[str, Outcome] = {}
+        first: dict[str, Outcome | None] = {}
         for id_ in ids:
             if id_ not in first:
-                first[id_] = await self._desk.do(Delete(ref=Ref(self.name, id_)))
+                first[id_] = await self._delete(id_)
             if first[id_] is Outcome.APPLIED:
                 deleted.append({"id": id_})
             else:
-                message = "workflows.api.error.instance.not_found"
-                errors.append({"id": id_, "code": 10400, "message": message})
+                errors.append({"id": id_, **_DELETE_ERRORS[first[id_]]})
         return {"deleted": deleted, "errors": errors}
+
+    async def _delete(self, id_: str) -> Outcome | None:
+        """Delete one of a batch; None if the store failed, which must not hide what was done."""
+        try:
+            return await self._desk.do(Delete(ref=Ref(self.name, id_)))
+        except StoreError:
+            _LOG.exception("%s/%s is not deleted", self.name, id_)
+            return None
 
     deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
 
