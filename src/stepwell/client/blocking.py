@@ -93,7 +93,7 @@ class BlockingInstance:
         """Remove the instance."""
         self._portal.call(self._inner.delete())
 
-    def send_event(self, type: str, payload: Any = None) -> None:
+    def send_event(self, type: str | Mapping[str, Any], payload: Any = None) -> None:
         """Send an event."""
         self._portal.call(self._inner.send_event(type, payload))
 

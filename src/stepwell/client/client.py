@@ -25,8 +25,8 @@ class Stepwell:
             WorkflowNotFound: it is not among the workflows given to `open`. (With none given,
                 any name is good: the workers that know it are elsewhere.)
         """
-        name = self._name(workflow) if isinstance(workflow, type) else workflow
-        check_workflow_name(name)
+        given = self._name(workflow) if isinstance(workflow, type) else workflow
+        name = check_workflow_name(given)
         if self._desk.definitions and name not in self._desk.definitions:
             known = ", ".join(sorted(self._desk.definitions))
             raise WorkflowNotFound(

@@ -139,8 +139,7 @@ class Workflow:
         Raises:
             InstanceNotFound: there is none of this id.
         """
-        check_addressed_id(id)
-        ref = Ref(self.name, id)
+        ref = Ref(self.name, check_addressed_id(id))
         if await self._desk.store.find(ref) is None:
             raise _not_found(ref)
         return WorkflowInstance(self._desk, ref)
@@ -208,7 +207,7 @@ class Workflow:
     def _create(self, id_: str | None, params: Any, retention: Mapping[str, Any] | None) -> Create:
         if id_ is None:
             id_ = str(uuid.uuid4())
-        check_new_instance_id(id_)
+        id_ = check_new_instance_id(id_)
         definition = self._desk.definitions.get(self.name)
         limits = self._desk.limits
         default = definition.retention if definition is not None else None
@@ -338,15 +337,21 @@ class WorkflowInstance:
         """Remove the instance and all it stored, whatever it is doing; no rollback runs."""
         await self._do(Delete(ref=self._ref))
 
-    async def send_event(self, type: str, payload: Any = None) -> None:
+    async def send_event(self, type: str | Mapping[str, Any], payload: Any = None) -> None:
         """Send an event; it waits for the instance if the instance does not wait for it yet.
+
+        Args:
+            type: of the event; or, as Cloudflare has it, one mapping `{"type", "payload"}`.
+            payload: what the wait gives.
 
         Raises:
             WorkflowError: code `instance.in_finite_state`, the instance has ended.
+            InvalidRequest: the type breaks a rule; nothing was stored.
         """
-        check_event_type(type)
-        text = _encode_event(payload, self._desk.limits, type)
-        command = SendEvent(ref=self._ref, type=type, payload=text)
+        given, payload = _read_event(type, payload)
+        name = check_event_type(given)
+        text = _encode_event(payload, self._desk.limits, name)
+        command = SendEvent(ref=self._ref, type=name, payload=text)
         if await self._do(command) is Outcome.FINISHED:
             raise WorkflowError(
                 f"{self._ref.workflow}/{self._ref.id} has ended and takes no more events",
@@ -460,6 +465,16 @@ def _result(ref: Ref, last: Fact) -> Any:
         raise InstanceTerminated(f"{ref.workflow}/{ref.id} was terminated")
     error = error_of(last.detail)
     raise InstanceErrored(f"{ref.workflow}/{ref.id} ended with {error!r}") from error
+
+
+def _read_event(given: str | Mapping[str, Any], payload: Any) -> tuple[Any, Any]:
+    if not isinstance(given, Mapping):
+        return given, payload
+    unknown = sorted(map(str, set(given) - {"type", "payload"}))
+    if unknown or payload is not None:
+        what = f"has unknown keys {unknown}" if unknown else "stands beside a payload"
+        raise InvalidRequest(f"the event {what}; give a type and a payload, or a mapping of both")
+    return given.get("type"), given.get("payload")
 
 
 def _encode_event(value: Any, limits: Limits, type_: str) -> str:
