@@ -1,4 +1,4 @@
-"""Pause, resume, terminate, restart, delete: the verbs on an instance, and when they refuse."""
+"""Pause, terminate, delete: the verbs on an instance, and when they refuse."""
 
 from __future__ import annotations
 
@@ -41,60 +41,6 @@ async def test_s016_to_s018_terminate_of_a_finished_instance(open_well: Open) ->
             with pytest.raises(WorkflowError, match="finite state") as caught:
                 await instance.terminate()
             assert "instance.cannot_terminate" == caught.value.code
-
-
-async def test_s019_to_s020_restart_runs_again(open_well: Open) -> None:
-    """A finished instance that is restarted runs from the top, with a fresh log."""
-    calls: list[int] = []
-
-    async def run(event: Any, step: Any) -> Any:
-        count = await step.do("work", lambda: calls.append(1) or len(calls))
-        if count == 2:
-            raise ValueError("second time")
-        return count
-
-    async with open_well([flow(run)]) as well:
-        instance = await well.workflow("Flow").create()
-        assert 1 == await instance.result(10)
-        await instance.restart()
-        assert "second time" == (await error_of(instance))["message"]
-        await instance.restart()
-
-        assert 3 == await instance.result(10)
-        assert ["work-1"] == await steps_of(instance, "step_completed")
-
-
-async def test_s024_restart_from_a_step_keeps_earlier_ones(open_well: Open) -> None:
-    """Restarted from its second step, an instance keeps the first step's result."""
-    calls: list[str] = []
-
-    async def run(event: Any, step: Any) -> None:
-        await step.do("a", lambda: calls.append("a"))
-        await step.do("b", lambda: calls.append("b"))
-
-    async with open_well([flow(run)]) as well:
-        instance = await well.workflow("Flow").create()
-        await instance.result(10)
-        await instance.restart("b")
-        await instance.result(10)
-
-        assert ["a", "b", "b"] == calls
-
-
-async def test_s026_restart_from_an_unknown_step(open_well: Open) -> None:
-    """A step that never ran is no place to restart from; the instance stays as it was."""
-
-    async def run(event: Any, step: Any) -> str:
-        return "done"
-
-    async with open_well([flow(run)]) as well:
-        instance = await well.workflow("Flow").create()
-        await instance.result(10)
-        with pytest.raises(WorkflowError, match="not in the history") as caught:
-            await instance.restart("never")
-
-        assert "instance.cannot_restart" == caught.value.code
-        assert "complete" == (await instance.status()).status
 
 
 async def test_s027_and_s108_to_s109_pause_lets_the_step_in_flight_end(open_well: Open) -> None:

@@ -96,6 +96,7 @@ async def test_s030_a_sleep_stands_still_while_paused(open_well: Open) -> None:
         assert "paused" == (await instance.status()).status
         clock.turn(minutes=100)
         await instance.resume()
+        await until(instance, "workflow_running")
         clock.turn(minutes=5)
         await (await flows.create(params="probe")).result(10)
         assert [] == await steps_of(instance, "sleep_completed")
@@ -127,6 +128,7 @@ async def test_e051_a_wait_does_not_time_out_while_paused(open_well: Open) -> No
         clock.turn(minutes=100)
         for instance in (reached, missed):
             await instance.resume()
+            await until(instance, "workflow_running")
         clock.turn(minutes=9)
         await (await flows.create(params="probe")).result(10)
         assert [] == await steps_of(missed, "wait_timed_out")

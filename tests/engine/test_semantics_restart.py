@@ -101,26 +101,28 @@ async def test_s019_to_s023_and_s107_and_s144_restart_from_any_status(
         assert FRESH == await types_of(instance)
 
 
-async def test_e046_a_restart_forgets_events_and_timestamps_stay(open_well: Open) -> None:
-    """A full restart discards events that nobody took; params and timestamp stay."""
+async def test_e046_and_e056_what_a_restart_forgets_and_keeps(open_well: Open) -> None:
+    """A full restart discards events that nobody took yet; params and timestamp stay."""
 
     async def run(event: Any, step: Any) -> Any:
-        await step.do("first", lambda: 1)
+        await step.wait_for_event("start", type="start")
         got = await step.wait_for_event("wait", type="go")
         return [got.payload, event.payload, event.timestamp]
 
     async with open_well([flow(run)]) as well:
         instance = await well.workflow("Flow").create(params="kept")
-        await instance.send_event("go", 1)
-        _, _, timestamp = await instance.result(10)
+        for payload in ("taken", "left", "left over"):
+            await instance.send_event("go", payload)
+        await instance.send_event("start")
+        payload, _, timestamp = await instance.result(10)
+        assert "taken" == payload
         await instance.restart()
-        await until(instance, "wait_started")
-        await instance.send_event("go", 2)
-        assert [2, "kept", timestamp] == await instance.result(10)
+        await instance.send_event("go", "before the restart")
         await instance.restart()
-        await instance.send_event("go", 3)
+        await instance.send_event("start")
+        await instance.send_event("go", "after it")
 
-        assert [3, "kept", timestamp] == await instance.result(10)
+        assert ["after it", "kept", timestamp] == await instance.result(10)
 
 
 # Where to restart from, which callables run again, and whether the wait waits again.
