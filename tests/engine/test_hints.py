@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell.client import handles
+from stepwell.engine import watch
 from stepwell.model.command import Finish
 from stepwell.stores.memory import MemoryStore
 from tests.engine.support import Gate, flow
@@ -40,7 +40,7 @@ class LooksAtTheEnd(MemoryStore):
 async def test_an_end_that_the_worker_sees_first_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker sees in the store that a run is over before the run hears of its own write."""
     # Without the poll nothing but the hint can end the wait.
-    monkeypatch.setattr(handles, "_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(watch, "_POLL_SECONDS", 3600.0)
     gate, store = Gate(), LooksAtTheEnd()
 
     async def run(event: Any, step: Any) -> Any:

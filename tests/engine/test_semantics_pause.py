@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell import WorkflowTimeoutError
-from stepwell.client import handles
+from stepwell.engine import watch
 from tests.engine.manual_clock import NO_LAPSE, ManualClock
 from tests.engine.processes import REF, stores_of
 from tests.engine.support import Gate, Open, fast, flow, steps_of, types_of, until, until_step
@@ -144,7 +144,7 @@ async def test_s032_a_pause_that_a_dead_worker_did_not_reach(
 ) -> None:
     """Waiting for its pause when its worker died, an instance is paused without running."""
     # What another process does is found by the poll alone.
-    monkeypatch.setattr(handles, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "_POLL_SECONDS", 0.02)
     new_store = stores_of(url)
     calls: list[int] = []
 

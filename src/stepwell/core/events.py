@@ -291,6 +291,12 @@ def _step_failed(log: _Log) -> None:
     log.add_of_step("step_errored", None, error=log.error())
 
 
+def _step_cancelled(log: _Log) -> None:
+    if log.fact.attempt is not None:
+        log.add_of_step("attempt_errored", None, attempt=log.fact.attempt, error=log.error())
+    log.add_of_step("step_errored", None, error=log.error())
+
+
 def _sleep_started(log: _Log) -> None:
     log.add("sleep_started", duration_ms=log.detail.get("duration_ms"))
 
@@ -345,6 +351,7 @@ _SPELLINGS: Final[dict[FactKind, Callable[[_Log], None]]] = {
     FactKind.ATTEMPT_FAILED: _attempt_failed,
     FactKind.STEP_COMPLETED: _step_completed,
     FactKind.STEP_FAILED: _step_failed,
+    FactKind.STEP_CANCELLED: _step_cancelled,
     FactKind.SLEEP_STARTED: _sleep_started,
     FactKind.SLEEP_COMPLETED: _plainly("sleep_completed"),
     FactKind.WAIT_STARTED: _wait_started,

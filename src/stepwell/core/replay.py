@@ -19,6 +19,7 @@ class Progress(Enum):
     OPEN = "open"  # started; its last attempt may have been interrupted, or a wait is running
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"  # by the code around it, as it does again at a replay
 
 
 @dataclass(slots=True)
@@ -142,6 +143,9 @@ def _fold_step(records: dict[StepKey, StepRecord], key: StepKey, fact: Fact) -> 
         record.attempts = fact.attempt or record.attempts
         record.is_attempt_open = False
         record.due_ms = fact.due_ms
+    elif kind is FactKind.STEP_CANCELLED:
+        record.progress = Progress.CANCELLED
+        record.is_attempt_open = False
     elif kind in _DONE or kind in _FAILED:
         record.progress = Progress.DONE if kind in _DONE else Progress.FAILED
         record.attempts = fact.attempt or record.attempts

@@ -27,7 +27,8 @@ from stepwell.core.events import detail_text
 from stepwell.core.replay import StepRecord
 from stepwell.core.retry import is_retryable, retry_wait_ms
 from stepwell.engine.facts import NO_FAILURES, error_detail, restore_error
-from stepwell.engine.hold import Hold, RunState
+from stepwell.engine.hold import Hold
+from stepwell.engine.states import RunState
 from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
 from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX, DELAY_MS_WITHOUT_FUNCTION
 from stepwell.model.step import DEFAULT_CONFIG, Fact, FactKind, StepConfig, StepKey
@@ -79,20 +80,23 @@ class Attempts:
         self._began_ms = 0
         self._is_start_recorded = job.record is not None
         self._may_have_started = may_have_started
+        self.in_flight: int | None = None
 
     async def run(self) -> Any:
         """Try until it ends; gives the value, or raises the last attempt's error."""
         await self._catch_up()
         while True:
-            await self._hold.pass_gate()
+            await self._hold.waits.pass_gate()
             task = self._hold.enter_attempt()
+            self.in_flight = self._attempt
             try:
                 return await self._try()
             except _RetryAt as retry:
                 due_ms = retry.due_ms
             finally:
                 self._hold.leave_attempt(task)
-            await self._hold.park(due_ms)
+            self.in_flight = None
+            await self._hold.waits.park(due_ms)
             self._attempt += 1
 
     async def _catch_up(self) -> None:
@@ -106,7 +110,7 @@ class Attempts:
         if record.is_attempt_open:
             await self._count_interrupted(record.attempts)
         elif record.due_ms is not None:
-            await self._hold.park(record.due_ms)
+            await self._hold.waits.park(record.due_ms)
 
     async def _count_hidden(self) -> None:
         """Count a first attempt whose start, being lazy, the crash may have hidden."""

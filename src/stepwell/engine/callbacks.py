@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
 from stepwell.engine.threads import Threads
-from stepwell.errors import RunDropped, WorkflowTimeoutError
+from stepwell.errors import RunDropped, StepError, WorkflowTimeoutError
 from stepwell.model.duration import format_duration
 
 
@@ -121,6 +121,7 @@ class Callback:
         self._first = first
         self._threads = threads
         self._lingering: Future[Any] | None = None
+        self.began = 0.0  # by the event loop's clock, when the last call began
         self._shape = shape_of(call.callback)
 
     @property
@@ -128,11 +129,21 @@ class Callback:
         """Claim that the callable has a place for the context."""
         return wants_context(self._call, self._shape)
 
-    async def wait_lingering(self) -> None:
-        """Wait until the thread of an earlier attempt has ended: a thread cannot be cancelled."""
-        if self._lingering is not None and not self._lingering.done():
-            await asyncio.wait([asyncio.wrap_future(self._lingering)])
-        self._lingering = None
+    async def wait_lingering(self, label: str, timeout_ms: int) -> None:
+        """Wait until the thread of an earlier attempt has ended: a thread cannot be cancelled.
+
+        Raises:
+            WorkflowTimeoutError: it has not within `timeout_ms`.
+        """
+        if self._lingering is None or self._lingering.done():
+            return
+        ended = asyncio.wrap_future(self._lingering)
+        _, late = await asyncio.wait([ended], timeout=timeout_ms / 1000)
+        if late:
+            raise WorkflowTimeoutError(
+                f"the thread of an earlier attempt of step {label} has not ended within the "
+                f"timeout of {format_duration(timeout_ms)}, and no second one is started beside it"
+            )
 
     async def run(self, context: StepContext | None, label: str, timeout_ms: int) -> Any:
         """Call it; an async iterator comes back as it is, not yet drained.
@@ -141,6 +152,7 @@ class Callback:
             WorkflowTimeoutError: it took longer than `timeout_ms`.
         """
         first, self._first = self._first, None
+        self.began = asyncio.get_running_loop().time()
         if first is not None:
             return await first.go_on(label, timeout_ms)
         arguments = arguments_of(self._call, context)
@@ -149,13 +161,22 @@ class Callback:
         if self._shape.is_async:
             return await within(self._call.callback(*arguments), label, timeout_ms)
         run = contextvars.copy_context().run
-        thread = await self._threads.start(timeout_ms, run, self._call.callback, *arguments)
+        thread = await self._threads.start(timeout_ms, run, _call, self._call.callback, arguments)
+        self.began = asyncio.get_running_loop().time()
         return await within(self._result_of(thread), label, timeout_ms)
 
     async def _result_of(self, thread: Future[Any]) -> Any:
         self._lingering = thread
         result = await asyncio.shield(asyncio.wrap_future(thread))
         return await result if inspect.isawaitable(result) else result  # a lambda may call async
+
+
+def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call it in a thread; no future can hold StopIteration, which would never arrive."""
+    try:
+        return callback(*arguments)
+    except StopIteration as error:
+        raise StepError(str(error), name="StopIteration") from error
 
 
 def arguments_of(call: DoCall, context: StepContext | None) -> tuple[Any, ...]:

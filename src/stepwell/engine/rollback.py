@@ -9,6 +9,7 @@ that triggered the rollback.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from stepwell.authoring.call import DoCall, RollbackInput
@@ -19,10 +20,13 @@ from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
 from stepwell.engine.callbacks import Callback, shape_of
 from stepwell.engine.facts import NO_FAILURES, error_detail, error_of
 from stepwell.engine.hold import Hold
-from stepwell.engine.steps import RollbackPlan, Steps
+from stepwell.engine.plans import RollbackPlan
+from stepwell.engine.steps import Steps
+from stepwell.engine.streams import replay_stream
 from stepwell.errors import RollbackMissing, Terminated
 from stepwell.model.command import SetStatus
 from stepwell.model.instance import InstanceStatus
+from stepwell.model.limits import SIBLINGS_SECONDS_MAX
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 
 
@@ -59,13 +63,16 @@ class RollbackPhase:
     async def _stop_siblings(self) -> None:
         """Stop the other branches: no attempt starts, or goes on, once undoing begins.
 
-        A thread cannot be cancelled; it is given the time that its attempt had.
+        A thread cannot be cancelled; it is given the time that its attempt had. A coroutine that
+        ignores its cancellation is not waited for without end.
         """
         hold = self._hold
         hold.is_rolling_back = True
-        for task in {*hold.in_flight, *hold.parking.tasks} - {asyncio.current_task()}:
+        for task in {*hold.in_flight, *hold.waits.tasks} - {asyncio.current_task()}:
             task.cancel()
-        await hold.wait_idle()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SIBLINGS_SECONDS_MAX):
+                await hold.wait_idle()
         await hold.threads.wait_all()
 
     async def _run(self, final: InstanceStatus, error: Any, *, is_begun: bool) -> None:
@@ -108,7 +115,7 @@ class RollbackPhase:
     async def _begin(self, final: InstanceStatus, error: Any, total: int) -> None:
         detail = detail_text(error=error, total=total, final=str(final))
         fact = Fact(FactKind.ROLLBACK_STARTED, self._hold.now_ms(), detail=detail)
-        await self._hold.settle()
+        await self._hold.waits.settle()
         facts = (*self._hold.take_lazy(), fact)
         await self._hold.write(
             SetStatus(lease=self._hold.lease, status=InstanceStatus.ROLLING_BACK, facts=facts)
@@ -187,15 +194,24 @@ class _Handler:
         """Call the handler; what it returns is not kept."""
         plan = self._plan
         if attempt > 1:
-            await self._callback.wait_lingering()
+            await self._callback.wait_lingering(
+                f"rollback of {plan.key.label}", plan.config.config.timeout_ms
+            )
         seen: Any = None
         if self._callback.wants_context:
             seen = RollbackInput(
                 ctx=context_of(plan.key, plan.attempt, plan.forward),
                 error=self._error,
-                output=None if plan.payload is None else payload.decode(plan.payload),
+                output=self._output(),
             )
         await self._callback.run(
             seen, f"rollback of {plan.key.label}", plan.config.config.timeout_ms
         )
         return Outcome(None, None, {})
+
+    def _output(self) -> Any:
+        """Give the forward step's result, None if it has none."""
+        plan = self._plan
+        if plan.stream is not None:
+            return replay_stream(self._hold, plan.key, plan.attempt, int(plan.stream["chunks"]))
+        return None if plan.payload is None else payload.decode(plan.payload)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +21,10 @@ from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
 from stepwell.core.replay import fold
 from stepwell.engine.facts import NO_FAILURES, error_detail
-from stepwell.engine.hold import Exit, Hold, RunState
+from stepwell.engine.hold import Hold, Keeper
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
+from stepwell.engine.states import RunState
 from stepwell.engine.steps import Steps
 from stepwell.engine.streams import stored_bytes
 from stepwell.errors import RunDropped, WorkflowInternalError
@@ -45,28 +45,20 @@ class Run:
         *,
         definition: Definition,
         services: Services,
-        on_exit: Callable[[Run, Exit], None],
-        on_news: Callable[[], None],
-        on_ready: Callable[[], None],
+        keeper: Keeper,
     ) -> None:
         self.hold = Hold(
             claim,
             definition=definition,
             services=services,
-            on_exit=self._on_exit,
-            on_news=on_news,
-            on_ready=on_ready,
+            keeper=keeper,
         )
-        self._tell_exit = on_exit
-        self.hold.parking.store_mail(memory.events)
+        self.hold.waits.store_mail(memory.events)
         self.history = fold(memory.facts)
         self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
         self.hold.stored_bytes = stored_bytes(memory.facts)
         self._services = services
         self._definition = definition
-
-    def _on_exit(self, exit_: Exit) -> None:
-        self._tell_exit(self, exit_)
 
     def start(self) -> asyncio.Task[None]:
         """Begin to run; the task ends when the run does."""
@@ -126,7 +118,8 @@ class Run:
     def _is_ended_from_outside(self) -> bool:
         """Claim that somebody ends this task, e.g. asyncio.run at its end: it is only dropped."""
         task = asyncio.current_task()
-        return self.hold.state is not RunState.LIVE or (task is not None and task.cancelling() > 0)
+        is_cancelled = task is not None and task.cancelling() > 0
+        return self.hold.state is not RunState.LIVE or (is_cancelled and self.hold.keeper.is_ending)
 
     async def _call_run(self) -> Any:
         params = self._definition.validate(payload.decode(self.history.params))
@@ -141,7 +134,7 @@ class Run:
         return await output if inspect.isawaitable(output) else output
 
     async def _fail(self, error: BaseException) -> None:
-        await self.hold.settle()
+        await self.hold.waits.settle()
         _LOG.info("%s/%s failed: %r", *self.hold.instance.ref, error, exc_info=error)
         await RollbackPhase(self.hold, self.steps).after_failure(error)
 

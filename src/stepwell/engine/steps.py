@@ -9,67 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
-import logging
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stepwell.authoring.call import (
-    DoCall,
-    Duration,
-    ReceivedEvent,
-    RollbackHandler,
-    StepContext,
-)
+from stepwell.authoring.call import DoCall, Duration, ReceivedEvent
 from stepwell.core import payload
-from stepwell.core.config import ResolvedConfig, config_from_detail, resolve_config
+from stepwell.core.config import config_from_detail, resolve_config
 from stepwell.core.events import detail_text, read_detail
 from stepwell.core.names import check_event_type, check_step_name
 from stepwell.core.replay import History, Progress, StepRecord
-from stepwell.engine.attempts import (
-    Attempts,
-    Job,
-    Outcome,
-    context_of,
-    log_attempt,
-    start_detail,
-)
+from stepwell.engine.attempts import Attempts, Job, context_of, log_attempt, start_detail
 from stepwell.engine.callbacks import (
     Callback,
     FirstTurn,
     arguments_of,
     shape_of,
-    timed_out,
     wants_context,
 )
 from stepwell.engine.facts import error_detail, error_of
-from stepwell.engine.hold import Hold, RunState
+from stepwell.engine.forward import Forward, as_replayed, encode_result
+from stepwell.engine.hold import Hold
+from stepwell.engine.plans import RollbackPlan, make_plan
+from stepwell.engine.states import RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
-from stepwell.errors import ReplayEnded, RunDropped, WorkflowFatalError, WorkflowTimeoutError
+from stepwell.errors import ReplayEnded, StepError, WorkflowFatalError, WorkflowTimeoutError
+from stepwell.model.command import SendEvent
 from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.event import PendingEvent
 from stepwell.model.limits import STUB_CALLS_MAX
-from stepwell.model.step import Fact, FactKind, StepConfig, StepKey, StepKind
+from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 
-_LOG = logging.getLogger("stepwell.engine")
 _DO, _SLEEP, _WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
-_SCALARS = frozenset({type(None), bool, int, float, str})
-
-
-@dataclass(slots=True)
-class RollbackPlan:
-    """A started step that declared a rollback: what to call, and what to tell it."""
-
-    key: StepKey
-    handler: RollbackHandler
-    config: ResolvedConfig
-    forward: StepConfig
-    ordinal: int = 0
-    attempt: int = 1
-    payload: str | None = None
-    has_started: bool = False
 
 
 class Steps:
@@ -94,6 +65,7 @@ class Steps:
             await self._refuse_or_settle(key)
         self._do_calls += 1
         if self._do_calls > self._hold.definition.steps_max:
+            await asyncio.sleep(0)  # whoever goes on calling steps does not block the event loop
             raise WorkflowFatalError(
                 f"step {key.label} is one more than the {self._hold.definition.steps_max} steps "
                 "that this workflow may run; raise limits.steps, or split the work"
@@ -101,13 +73,13 @@ class Steps:
         record = self.history.records.get(key)
         plan: RollbackPlan | None = None
         if call.rollback is not None:
-            plan = self._plan(call, key, record)
+            plan = self.plans[key] = make_plan(call, key, record, self._hold.services.limits)
         elif call.rollback_config is not None:
             raise WorkflowFatalError(
                 f"step {key.label} has a rollback_config but no rollback; give the handler too"
             )
         if record is not None and record.progress is not Progress.OPEN:
-            return self._answer(key, record)
+            return await self._answer(key, record)
         if self.is_stub:
             return await self._give_nothing()
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
@@ -121,15 +93,15 @@ class Steps:
             await self._hold.commit(fact)
         finally:
             self._hold.leave_attempt(task)
-        if self._hold.is_pausing:
-            await self._hold.pass_gate()
+        if self._hold.waits.is_pausing:
+            await self._hold.waits.pass_gate()
         log_attempt(self._hold, key, 1, fact.began_ms or 0, "completed")
-        return _as_replayed(first.value, fact.payload or "null")
+        return as_replayed(first.value, fact.payload or "null")
 
     async def _pass_gate(self) -> None:
         """Hold user code back behind a step that ended while a pause was coming."""
-        if self._hold.is_pausing:
-            await self._hold.pass_gate()
+        if self._hold.waits.is_pausing:
+            await self._hold.waits.pass_gate()
 
     def _key(self, kind: StepKind, name: str) -> StepKey:
         counter = (kind, name)
@@ -141,6 +113,29 @@ class Steps:
             check_step_name(name)
         self._counts[counter] = count
         return StepKey(kind, name, count)
+
+    async def _answer(self, key: StepKey, record: StepRecord) -> Any:
+        if record.progress is Progress.FAILED:
+            raise error_of(record.end_detail)
+        if record.progress is Progress.CANCELLED:
+            return await self._stand_cancelled(key, record)
+        if record.payload is not None:
+            return payload.decode(record.payload)
+        stream = read_detail(record.end_detail).get("stream")
+        if stream is None:
+            return None
+        return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
+
+    async def _stand_cancelled(self, key: StepKey, record: StepRecord) -> None:
+        """Wait to be cancelled again, as long as the step may take."""
+        if self.is_stub:
+            return await self._give_nothing()
+        config = config_from_detail(read_detail(record.start_detail).get("config"))
+        await self._hold.waits.park(self._hold.now_ms() + config.timeout_ms)
+        raise WorkflowTimeoutError(
+            f"step {key.label} was cancelled by the code around it when it first ran, and now that "
+            f"code has let its timeout of {format_duration(config.timeout_ms)} pass"
+        )
 
     async def _give_nothing(self) -> None:
         """Answer a call that history does not know, while only handlers are registered.
@@ -159,17 +154,7 @@ class Steps:
                 f"step {key.label} was called while the instance rolls back; "
                 "a rollback handler does its work itself, without steps"
             )
-        await self._hold.settle()
-
-    def _answer(self, key: StepKey, record: StepRecord) -> Any:
-        if record.progress is Progress.FAILED:
-            raise error_of(record.end_detail)
-        if record.payload is not None:
-            return payload.decode(record.payload)
-        stream = read_detail(record.end_detail).get("stream")
-        if stream is None:
-            return None
-        return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
+        await self._hold.waits.settle()
 
     async def _perform(
         self,
@@ -191,7 +176,7 @@ class Steps:
         if config.is_sensitive:
             flags["sensitive"] = True
         callback = Callback(call, self._hold.threads, first)
-        forward = _Forward(self._hold, key, ordinal, config, callback, plan)
+        forward = Forward(self._hold, key, ordinal, config, callback, plan)
         job = Job(
             key=key,
             ordinal=ordinal,
@@ -205,10 +190,14 @@ class Steps:
         may_have_started = self._was_crashed and not self._hold.has_gone_on and plan is None
         if may_have_started if record is None else record.is_attempt_open:
             await StreamWriter(self._hold, key, ordinal, attempt=0).wipe()
+        attempts = Attempts(self._hold, job, may_have_started=may_have_started)
         try:
-            result = await Attempts(self._hold, job, may_have_started=may_have_started).run()
+            result = await attempts.run()
         except Exception:
             await self._pass_gate()
+            raise
+        except asyncio.CancelledError:
+            self._note_cancelled(key, ordinal, attempts.in_flight)
             raise
         finally:
             forward.forget()
@@ -220,8 +209,9 @@ class Steps:
         resolved = resolve_config(call.config, call.options, self._hold.services.limits)
         return (
             not self._was_crashed
+            and self._hold.keeper.has_lease
             and resolved.config.retries.limit > 0
-            and not self._hold.is_pausing
+            and not self._hold.waits.is_pausing
             and shape_of(call.callback).is_async
         )
 
@@ -251,22 +241,6 @@ class Steps:
         fact = Fact(FactKind.STEP_RAN, hold.now_ms(), key, ordinal, 1, began_ms, None, text, detail)
         return first, fact
 
-    def _plan(self, call: DoCall, key: StepKey, record: StepRecord | None) -> RollbackPlan:
-        limits = self._hold.services.limits
-        plan = RollbackPlan(
-            key,
-            _checked_handler(call.rollback, key),
-            resolve_config(call.rollback_config, None, limits),
-            resolve_config(call.config, call.options, limits).config,
-        )
-        if record is not None:
-            plan.ordinal = record.ordinal
-            plan.attempt = max(record.attempts, 1)
-            plan.payload = record.payload
-            plan.has_started = True
-        self.plans[key] = plan
-        return plan
-
     # ---- sleep -------------------------------------------------------------------------------
 
     async def sleep(self, name: str, duration: Duration) -> None:
@@ -282,7 +256,8 @@ class Steps:
         key = self._key(_SLEEP, name)
         record = self.history.records.get(key)
         due_ms = _epoch_ms(when, name)
-        if record is None and not self.is_stub and due_ms < self._hold.now_ms():
+        is_new = record is None and not self.is_stub and not self._was_crashed
+        if is_new and due_ms < self._hold.now_ms():
             raise ValueError(
                 f"sleep_until({name!r}) got a time that is already past: {when!r}; "
                 "compare with the time in a step first"
@@ -306,7 +281,7 @@ class Steps:
         if self.is_stub:
             await self._give_nothing()
             return
-        await self._hold.pass_gate()
+        await self._hold.waits.pass_gate()
         if record is None:
             ordinal, now_ms = self.history.next_ordinal(), self._hold.now_ms()
             detail = detail_text(duration_ms=due_ms - now_ms)
@@ -314,7 +289,7 @@ class Steps:
             self._hold.add_lazy(key, start)
         else:
             ordinal, due_ms = record.ordinal, record.due_ms or due_ms
-        await self._hold.park(due_ms)
+        await self._hold.waits.park(due_ms)
         end = Fact(FactKind.SLEEP_COMPLETED, self._hold.now_ms(), key, ordinal)
         self._hold.add_lazy((key, "end"), end)
 
@@ -336,7 +311,7 @@ class Steps:
         if self.is_stub:
             await self._give_nothing()
             return None  # type: ignore[return-value]  # by design
-        await self._hold.pass_gate()
+        await self._hold.waits.pass_gate()
         now_ms = self._hold.now_ms()
         if record is None:
             ordinal, due_ms = self.history.next_ordinal(), now_ms + timeout_ms
@@ -347,12 +322,31 @@ class Steps:
             ordinal, due_ms = record.ordinal, record.due_ms or now_ms
             if due_ms <= now_ms:  # it ran out while nobody held the instance
                 await self._time_out(key, ordinal, timeout_ms)
-        event = await self._hold.park(due_ms, event_type)
+        was_cancelled = record is not None and record.progress is Progress.CANCELLED
+        try:
+            event = await self._hold.waits.park(due_ms, None if was_cancelled else event_type)
+        except asyncio.CancelledError:
+            if not was_cancelled:
+                self._note_cancelled(key, ordinal)
+            raise
         if event is None:
             await self._time_out(key, ordinal, timeout_ms)
             raise AssertionError  # _time_out always raises
         await self._consume(key, ordinal, event)
         return _received(event.payload, event.at_ms, event.type)
+
+    def _note_cancelled(self, key: StepKey, ordinal: int, attempt: int | None = None) -> None:
+        """Record that user code has cancelled a step of its own, such as the loser of a race.
+
+        At a replay the call waits for the same to happen: it takes no event that a later wait is
+        to get, and runs nothing a second time.
+        """
+        hold = self._hold
+        if hold.state is RunState.LIVE and not hold.is_rolling_back and not hold.keeper.is_ending:
+            error = StepError("the code around this step has cancelled it", name="CancelledError")
+            detail, now_ms = error_detail(error), hold.now_ms()
+            fact = Fact(FactKind.STEP_CANCELLED, now_ms, key, ordinal, attempt, detail=detail)
+            hold.add_lazy((key, "cancelled"), fact)
 
     def _wait_timeout(self, name: str, timeout: Duration) -> int:
         limits = self._hold.services.limits
@@ -375,8 +369,21 @@ class Steps:
             payload=event.payload,
             detail=detail_text(event_type=event.type),
         )
-        await self._hold.commit(fact, consumed_event=event.id)
+        storing = asyncio.ensure_future(self._hold.commit(fact, consumed_event=event.id))
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            self._note_cancelled(key, ordinal)
+            if self._hold.state is RunState.LIVE:  # nobody gets to see the event: it goes back
+                storing.add_done_callback(lambda done: self._put_back(event, done))
+            raise
         self._hold.has_gone_on = True
+
+    def _put_back(self, event: PendingEvent, stored: asyncio.Task[None]) -> None:
+        if not stored.cancelled() and stored.exception() is None:
+            command = SendEvent(ref=self._hold.instance.ref, type=event.type, payload=event.payload)
+            again = self._hold.services.journal.submit(command)
+            again.add_done_callback(lambda _: self._hold.keeper.on_news())
 
     async def _time_out(self, key: StepKey, ordinal: int, timeout_ms: int) -> None:
         error = WorkflowTimeoutError(
@@ -386,95 +393,6 @@ class Steps:
         await self._hold.commit(Fact(FactKind.WAIT_TIMED_OUT, now_ms, key, ordinal, detail=detail))
         self._hold.has_gone_on = True
         raise error
-
-
-class _Forward:
-    """The attempts of a `do` step's own callable."""
-
-    def __init__(
-        self,
-        hold: Hold,
-        key: StepKey,
-        ordinal: int,
-        config: StepConfig,
-        callback: Callback,
-        plan: RollbackPlan | None,
-    ) -> None:
-        self._hold = hold
-        self._key = key
-        self._ordinal = ordinal
-        self._config = config
-        self._plan = plan
-        self._callback = callback
-
-    async def attempt_once(self, attempt: int) -> Outcome:
-        """Call it once; gives what to store."""
-        if self._plan is not None:
-            self._plan.attempt = attempt
-        if attempt > 1 and not self._config.may_overlap:
-            await self._callback.wait_lingering()
-        context: StepContext | None = None
-        if self._callback.wants_context:
-            context = context_of(self._key, attempt, self._config)
-        timeout_ms = self._config.timeout_ms
-        until = asyncio.get_running_loop().time() + timeout_ms / 1000
-        value = await self._callback.run(context, self._key.label, timeout_ms)
-        if type(value) not in _SCALARS and is_stream(value):
-            return await self._drain(value, attempt, until)
-        text = encode_result(value, self._key, self._hold)
-        if self._plan is not None:
-            self._plan.payload = text
-        return Outcome(_as_replayed(value, text), text, {})
-
-    async def _drain(self, stream: Any, attempt: int, until: float) -> Outcome:
-        writer = StreamWriter(self._hold, self._key, self._ordinal, attempt)
-        try:
-            async with asyncio.timeout_at(until) as scope:
-                stored = await writer.drain(stream)
-        except RunDropped:
-            raise
-        except Exception as error:
-            await writer.wipe()
-            if isinstance(error, TimeoutError) and scope.expired():
-                raise timed_out(self._key.label, self._config.timeout_ms) from None
-            raise
-        result = replay_stream(self._hold, self._key, attempt, stored["chunks"])
-        return Outcome(result, None, {"stream": stored})
-
-    def forget(self) -> None:
-        """Let go of what only the attempts need."""
-        self._callback = None  # type: ignore[assignment]  # frees user objects held by closures
-
-
-def _as_replayed(value: Any, text: str) -> Any:
-    """Give user code what replay would give it: the same in worth, never the object itself."""
-    return value if type(value) in _SCALARS else payload.decode(text)
-
-
-def _checked_handler(handler: RollbackHandler | None, key: StepKey) -> RollbackHandler:
-    """Refuse what could not be called as a rollback handler, or would do nothing."""
-    if not callable(handler):
-        raise WorkflowFatalError(
-            f"the rollback of step {key.label} is {type(handler).__name__}; give a callable"
-        )
-    shape = shape_of(handler)
-    if shape.arguments_min > 1:
-        raise WorkflowFatalError(
-            f"the rollback of step {key.label} needs more than the one argument that it gets "
-            "(ctx, error and output of the step in one); let it take that one, or none"
-        )
-    if shape.is_stream or inspect.isgeneratorfunction(handler):
-        raise WorkflowFatalError(
-            f"the rollback of step {key.label} is a generator function, and calling one runs "
-            "nothing; give a plain or an async function"
-        )
-    return handler
-
-
-def encode_result(value: Any, key: StepKey, hold: Hold) -> str:
-    """Give what is stored of a step's result."""
-    bytes_max = hold.services.limits.result_bytes_max
-    return payload.encode(value, bytes_max=bytes_max, what=f"the result of step {key.label}")
 
 
 def _duration(value: Duration, what: str) -> int:

@@ -13,9 +13,10 @@ import random
 from collections.abc import Hashable, Iterable, Mapping
 
 from stepwell.engine.facts import error_detail
-from stepwell.engine.hold import Exit, RunState
+from stepwell.engine.hold import Hold
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
+from stepwell.engine.states import Exit, RunState
 from stepwell.errors import StoreError, WorkflowInternalError
 from stepwell.model.command import (
     Create,
@@ -101,7 +102,7 @@ class Worker:
     async def _let_steps_end(self) -> None:
         """Start nothing new, and wait while attempts are in flight, up to the grace period."""
         for run in self._running.values():
-            run.hold.close_gate()
+            run.hold.waits.close_gate()
         waits = [asyncio.create_task(run.hold.wait_idle()) for run in self._running.values()]
         if waits:
             _, late = await asyncio.wait(waits, timeout=self._settings.grace_seconds)
@@ -203,14 +204,14 @@ class Worker:
 
     async def _start_warm(self, run: Run, claim: Claim) -> None:
         try:
-            events = await self._store.pending_events(claim.lease.key, run.hold.parking.events_seen)
+            events = await self._store.pending_events(claim.lease.key, run.hold.waits.events_seen)
         except BaseException:
             run.hold.drop()  # it cannot go on in place; the claim is handed back as an orphan
             raise
         if run.hold.state is RunState.OVER:  # the lease of this worker was lost meanwhile
             return
         self._running[claim.lease.key] = run
-        run.hold.wake_in_place(claim, events)
+        run.hold.waits.wake_in_place(claim, events)
 
     async def _start_one_by_one(self, claims: list[Claim]) -> None:
         for claim in claims:
@@ -240,19 +241,42 @@ class Worker:
             memory,
             definition=self._definitions[claim.instance.workflow],
             services=self._services,
-            on_exit=self._on_exit,
-            on_news=self._read_signals_soon,
-            on_ready=self._claim_soon,
+            keeper=self,
         )
         self._running[claim.lease.key] = run
         run.start()
 
-    def _on_exit(self, run: Run, exit_: Exit) -> None:
-        key = run.hold.lease.key
-        was_running = self._running.get(key) is run
+    # ---- as the runs see it ------------------------------------------------------------------
+
+    @property
+    def is_ending(self) -> bool:
+        """Claim that somebody ends the tasks of this worker, e.g. asyncio.run at its end."""
+        return any(task.done() or task.cancelling() > 0 for task in self._tasks)
+
+    @property
+    def has_lease(self) -> bool:
+        """Claim that the lease is good, as far as the clock tells."""
+        return self._lease.is_good
+
+    async def ensure_lease(self) -> None:
+        """Wait until the lease is good: after a stall somebody else may own these runs."""
+        await self._lease.ensure()
+
+    def on_news(self) -> None:
+        """Hear that the store knows more of a run than has been passed on to it."""
+        self._read_signals_soon()
+
+    def on_ready(self) -> None:
+        """Hear that there is something to claim."""
+        self._claim_soon()
+
+    def on_exit(self, hold: Hold, exit_: Exit) -> None:
+        """Hear that a run has left; its place is free."""
+        run = self._running.get(hold.lease.key)
+        was_running = run is not None and run.hold is hold
         if was_running:
-            del self._running[key]
-        if exit_ is Exit.RESTED:
+            del self._running[hold.lease.key]
+        if exit_ is Exit.RESTED and run is not None:
             self._warm.put(run)
             self._wake.set()  # its due time may be the next one
         elif exit_ is Exit.DROPPED and was_running:
@@ -279,7 +303,7 @@ class Worker:
         if isinstance(command, Pause):
             # No further step starts from this very moment; the store has the last word.
             for run in self._runs_of(command.ref):
-                run.hold.request_pause()
+                run.hold.waits.request_pause()
         elif isinstance(command, Delete | Restart | Terminate):
             # In the next turn, outside of the run: it may have given the command itself.
             for run in self._runs_of(command.ref):
@@ -334,15 +358,15 @@ class Worker:
             hold.drop()
             return
         if signal.status is InstanceStatus.WAITING_FOR_PAUSE:
-            hold.request_pause()
-        elif hold.is_pausing:
-            hold.cancel_pause()
+            hold.waits.request_pause()
+        elif hold.waits.is_pausing:
+            hold.waits.cancel_pause()
         await self._deliver(run, signal)
 
     async def _deliver(self, run: Run, signal: Signal) -> None:
-        seen = run.hold.parking.events_seen
+        seen = run.hold.waits.events_seen
         if signal.epoch == run.hold.lease.epoch and signal.last_event_id > seen:
-            run.hold.deliver(await self._store.pending_events(signal.key, seen))
+            run.hold.waits.deliver(await self._store.pending_events(signal.key, seen))
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from stepwell.engine.hold import RunState
 from stepwell.engine.run import Run
+from stepwell.engine.states import RunState
 from stepwell.model.instance import Lease
 
 
