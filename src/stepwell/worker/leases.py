@@ -37,65 +37,95 @@ class WorkerLease:
         self._on_lost = on_lost
         self._on_freed = on_freed
         self._expires_ms = 0
+        self._renewing = asyncio.Lock()
         self.worker = _new_name()
 
     async def take(self) -> None:
-        """Take a lease under a new name."""
-        self.worker = _new_name()
-        await self._beat()
+        """Take a lease under a new name, which is told only once the lease is there."""
+        worker = _new_name()
+        await self._beat(worker)
+        self.worker = worker
 
     async def keep(self) -> None:
         """Renew the lease, and delete what is past its retention, for ever."""
         beats = 0
         while True:
-            await asyncio.sleep(self._beat_seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
-            try:
-                if not await self._beat():
-                    await self._lose("it had lapsed")
-                if beats % _PURGE_EVERY_BEATS == 0:
-                    now_ms = self._clock.now_ms()
-                    await self._store.purge(now_ms=now_ms, limit=PURGE_BATCH_MAX)
-            except Exception as error:  # noqa: BLE001  (the lease must outlive any single failure)
-                _LOG.warning("the lease of worker %s is not renewed: %s", self.worker, error)
-                if self._clock.now_ms() > self._expires_ms:
-                    await self._lose("the database could not be reached in time")
+            await _sleep(self._beat_seconds)
+            await self._renew()
+            if beats % _PURGE_EVERY_BEATS == 0:
+                await self._purge()
             beats += 1
 
     async def reap_others(self) -> None:
         """Free, for ever, what lapsed leases held: within a second or two of their lapse."""
         while True:
-            seconds = min(self._beat_seconds, _REAP_SECONDS_MAX)
-            await asyncio.sleep(seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
+            await _sleep(min(self._beat_seconds, _REAP_SECONDS_MAX))
             try:
-                await self._reap()
-            except Exception as error:  # noqa: BLE001  (as above)
+                await self.reap()
+            except Exception as error:  # noqa: BLE001  (the reaper must outlive any single failure)
                 _LOG.warning("lapsed leases are not looked for: %s", error)
+
+    async def reap(self) -> None:
+        """Free once what lapsed leases held; never by a time at which our own has lapsed.
+
+        It has if the event loop was blocked, or the machine asleep, for longer than a lease. Then
+        others may have slept as well: all get this turn to renew theirs.
+        """
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._expires_ms:
+            await self._renew()
+            return
+        freed = await self._store.reap(now_ms=now_ms, limit=REAP_BATCH_MAX)
+        if freed:
+            _LOG.warning("freed %d instances of workers that stopped without a word", freed)
+            self._on_freed()
 
     async def give_up(self) -> None:
         """Remove the lease; what is still held is handed back."""
         await self._store.retire(worker=self.worker, now_ms=self._clock.now_ms())
 
-    async def _beat(self) -> bool:
+    async def _purge(self) -> None:
+        try:
+            await self._store.purge(now_ms=self._clock.now_ms(), limit=PURGE_BATCH_MAX)
+        except Exception as error:  # noqa: BLE001  (as above)
+            _LOG.warning("what is past its retention is not deleted: %s", error)
+
+    async def _renew(self) -> None:
+        async with self._renewing:
+            try:
+                is_kept = await self._beat(self.worker)
+            except Exception as error:  # noqa: BLE001  (the lease must outlive any single failure)
+                _LOG.warning("the lease of worker %s is not renewed: %s", self.worker, error)
+                if self._clock.now_ms() > self._expires_ms:
+                    self._lose("the database could not be reached in time")
+                    await self._take_another()
+                return
+            if not is_kept:
+                # Whoever hears of the loss claims at once: let him do so under a name that lasts.
+                await self._take_another()
+                self._lose("it had lapsed")
+
+    async def _beat(self, worker: str) -> bool:
         now_ms = self._clock.now_ms()
         expires_ms = now_ms + self._lease_ms
-        is_kept = await self._store.beat(worker=self.worker, expires_ms=expires_ms, now_ms=now_ms)
+        is_kept = await self._store.beat(worker=worker, expires_ms=expires_ms, now_ms=now_ms)
         if is_kept:
             self._expires_ms = expires_ms
         return is_kept
 
-    async def _lose(self, why: str) -> None:
-        _LOG.warning("worker %s lost its lease (%s); its runs go on elsewhere", self.worker, why)
+    def _lose(self, why: str) -> None:
+        _LOG.warning("this worker lost its lease (%s); its runs go on elsewhere", why)
         self._on_lost()
+
+    async def _take_another(self) -> None:
         try:
             await self.take()
         except Exception as error:  # noqa: BLE001  (the next beat tries again)
             _LOG.warning("no new lease yet: %s", error)
 
-    async def _reap(self) -> None:
-        freed = await self._store.reap(now_ms=self._clock.now_ms(), limit=REAP_BATCH_MAX)
-        if freed:
-            _LOG.warning("freed %d instances of workers that stopped without a word", freed)
-            self._on_freed()
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds * (0.8 + 0.2 * random.random()))  # noqa: S311  (spreads load)
 
 
 def _new_name() -> str:

@@ -1,0 +1,150 @@
+"""The lease of a worker: whom it reaps, under which name it holds, and what it deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from stepwell.engine.journal import Journal
+from stepwell.engine.local_wakeups import LocalWakeups
+from stepwell.engine.services import Services
+from stepwell.model.command import Append
+from stepwell.model.limits import Limits
+from stepwell.stores.memory import MemoryStore
+from stepwell.testing.cases.bench import (
+    T0,
+    applied,
+    create,
+    row,
+    take,
+)
+from stepwell.worker.leases import WorkerLease
+from stepwell.worker.settings import WorkerSettings
+
+LEASE_MS = 600
+
+
+class TurnedClock:
+    """A clock that only the test turns."""
+
+    def __init__(self) -> None:
+        self.now = T0
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def call_at(self, when_ms: int, callback: Callable[[], None]) -> Any:
+        raise AssertionError("a lease sets no timers")
+
+
+class LeaseBench:
+    """A lease on a memory store, with what it told."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.clock = TurnedClock()
+        self.lost: list[str] = []
+        self.freed = 0
+
+    def lease(self) -> WorkerLease:
+        """Give a lease that is not yet taken."""
+        services = Services(
+            store=self.store,
+            journal=Journal(self.store, self.clock, LocalWakeups()),
+            clock=self.clock,
+            limits=Limits(),
+            threads=ThreadPoolExecutor(1),
+            env=None,
+        )
+        lease = WorkerLease(
+            services,
+            WorkerSettings(lease_seconds=LEASE_MS / 1000),
+            on_lost=lambda: self.lost.append(lease.worker),
+            on_freed=self._hear_of_freed,
+        )
+        return lease
+
+    async def taken(self) -> WorkerLease:
+        """Give a lease that is taken."""
+        lease = self.lease()
+        await lease.take()
+        return lease
+
+    def _hear_of_freed(self) -> None:
+        self.freed += 1
+
+
+@pytest.fixture
+def bench() -> LeaseBench:
+    return LeaseBench(MemoryStore())
+
+
+async def test_a_worker_that_slept_keeps_its_runs(bench: LeaseBench) -> None:
+    """After a sleep longer than the lease a worker renews it, and frees nothing of its own."""
+    lease = await bench.taken()
+    await create(bench.store)
+    held = await take(bench.store, worker=lease.worker)
+    bench.clock.now += 10 * LEASE_MS
+    for _ in range(3):
+        await lease.reap()
+
+    assert bench.freed == 0
+    assert bench.lost == []
+    await applied(bench.store, Append(lease=held, facts=()))
+
+
+async def test_workers_that_slept_together_keep_their_runs(bench: LeaseBench) -> None:
+    """After a common sleep each worker has a turn to renew its lease before another reaps."""
+    one, two = await bench.taken(), await bench.taken()
+    await create(bench.store)
+    held = await take(bench.store, worker=two.worker)
+    bench.clock.now += 10 * LEASE_MS
+    for lease in (one, two, one, two):
+        await lease.reap()
+
+    assert bench.freed == 0
+    await applied(bench.store, Append(lease=held, facts=()))
+
+
+async def test_the_dead_are_reaped(bench: LeaseBench) -> None:
+    """What a lapsed worker held is free, and the one that looks keeps its own lease."""
+    await bench.store.beat(worker="dead", expires_ms=T0 + LEASE_MS // 2, now_ms=T0)
+    await create(bench.store)
+    await take(bench.store, worker="dead")
+    lease = await bench.taken()
+    bench.clock.now += LEASE_MS - 1
+    await lease.reap()
+
+    assert bench.freed == 1
+    assert (await row(bench.store)).owner is None
+
+
+async def test_a_lost_name_is_replaced_before_anybody_hears(bench: LeaseBench) -> None:
+    """Who is told of the loss sees a new name, under which he may claim at once."""
+    lease = await bench.taken()
+    name = lease.worker
+    bench.clock.now += 2 * LEASE_MS
+    await bench.store.reap(now_ms=bench.clock.now, limit=9)
+    await lease.reap()
+
+    assert bench.lost == [lease.worker]
+    assert name != lease.worker
+
+
+async def test_a_name_is_told_only_once_its_lease_is_there() -> None:
+    """While a lease is being taken, the name is still the one before."""
+
+    class ListeningStore(MemoryStore):
+        async def beat(self, **options: Any) -> bool:
+            seen.append((options["worker"], lease.worker))
+            return await super().beat(**options)
+
+    seen: list[tuple[str, str]] = []
+    lease = LeaseBench(ListeningStore()).lease()
+    before = lease.worker
+    await lease.take()
+
+    assert seen == [(lease.worker, before)]
