@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,12 +13,16 @@ from stepwell.engine.journal import Journal
 from stepwell.engine.local_wakeups import LocalWakeups
 from stepwell.engine.services import Services
 from stepwell.model.command import Append
-from stepwell.model.limits import Limits
+from stepwell.model.instance import Ref
+from stepwell.model.limits import PURGE_BATCH_MAX, Limits
 from stepwell.stores.memory import MemoryStore
 from stepwell.testing.cases.bench import (
+    ERROR_MS,
+    REF,
     T0,
     applied,
     create,
+    finished,
     row,
     take,
 )
@@ -148,3 +153,41 @@ async def test_a_name_is_told_only_once_its_lease_is_there() -> None:
     await lease.take()
 
     assert seen == [(lease.worker, before)]
+
+
+async def test_purge_goes_on_while_there_is_more(bench: LeaseBench) -> None:
+    """All that is past its retention goes at one time, however much it is."""
+    for number in range(PURGE_BATCH_MAX + 1):
+        await finished(bench.store, Ref("orders", str(number)))
+    await create(bench.store)
+    bench.clock.now += ERROR_MS
+    lease = await bench.taken()
+    await lease.purge()
+
+    left = await bench.store.list_instances("orders", status=None, before_key=None, limit=9)
+    assert [REF] == [one.ref for one in left]
+
+
+async def test_a_purge_delays_no_beat() -> None:
+    """While a purge takes its time, the lease is renewed."""
+
+    class StuckStore(MemoryStore):
+        async def purge(self, **_: Any) -> int:
+            purging.set()
+            await asyncio.Event().wait()
+            return 0
+
+        async def beat(self, **options: Any) -> bool:
+            if purging.is_set():
+                beaten.set()
+            return await super().beat(**options)
+
+    purging, beaten = asyncio.Event(), asyncio.Event()
+    lease = await LeaseBench(StuckStore()).taken()
+    keeping = asyncio.create_task(lease.keep())
+    async with asyncio.timeout(10):
+        await beaten.wait()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+    assert keeping.cancelled()

@@ -16,6 +16,7 @@ from stepwell.worker.settings import WorkerSettings
 
 _LOG = logging.getLogger("stepwell.worker")
 _PURGE_EVERY_BEATS = 12
+_PURGE_PAUSE_SECONDS = 0.05
 _REAP_SECONDS_MAX = 1.0
 
 
@@ -48,13 +49,11 @@ class WorkerLease:
 
     async def keep(self) -> None:
         """Renew the lease, and delete what is past its retention, for ever."""
-        beats = 0
-        while True:
-            await _sleep(self._beat_seconds)
-            await self._renew()
-            if beats % _PURGE_EVERY_BEATS == 0:
-                await self._purge()
-            beats += 1
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._purge_for_ever())
+            while True:
+                await _sleep(self._beat_seconds)
+                await self._renew()
 
     async def reap_others(self) -> None:
         """Free, for ever, what lapsed leases held: within a second or two of their lapse."""
@@ -80,15 +79,26 @@ class WorkerLease:
             _LOG.warning("freed %d instances of workers that stopped without a word", freed)
             self._on_freed()
 
+    async def purge(self) -> None:
+        """Delete all that is past its retention, batch by batch."""
+        is_more = True
+        while is_more:
+            now_ms = self._clock.now_ms()
+            is_more = await self._store.purge(now_ms=now_ms, limit=PURGE_BATCH_MAX) > 0
+            await asyncio.sleep(_PURGE_PAUSE_SECONDS)  # others wait for the write lock
+
     async def give_up(self) -> None:
         """Remove the lease; what is still held is handed back."""
         await self._store.retire(worker=self.worker, now_ms=self._clock.now_ms())
 
-    async def _purge(self) -> None:
-        try:
-            await self._store.purge(now_ms=self._clock.now_ms(), limit=PURGE_BATCH_MAX)
-        except Exception as error:  # noqa: BLE001  (as above)
-            _LOG.warning("what is past its retention is not deleted: %s", error)
+    async def _purge_for_ever(self) -> None:
+        await _sleep(self._beat_seconds)  # the first moments belong to what is ready
+        while True:
+            try:
+                await self.purge()
+            except Exception as error:  # noqa: BLE001  (as above)
+                _LOG.warning("what is past its retention is not deleted: %s", error)
+            await _sleep(self._beat_seconds * _PURGE_EVERY_BEATS)
 
     async def _renew(self) -> None:
         async with self._renewing:
