@@ -17,7 +17,7 @@ from stepwell.engine.local_wakeups import LocalWakeups
 from stepwell.engine.services import Services
 from stepwell.engine.system_clock import SystemClock
 from stepwell.engine.threads import ThreadPool
-from stepwell.engine.watch import watch_changes
+from stepwell.engine.watch import Watch
 from stepwell.engine.watchdog import Watchdog
 from stepwell.errors import InvalidRequest
 from stepwell.model.limits import Limits
@@ -89,6 +89,8 @@ async def open(
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)
+        watch = Watch(store)
+        await watch.begin()
         pokes, changes = LocalWakeups(), LocalWakeups()
         journal = Journal(store, clock, changes)
         stack.push_async_callback(journal.close)
@@ -122,13 +124,13 @@ async def open(
                 stack.callback(watchdog.stop)
             await worker.start()
             stack.push_async_callback(worker.stop)
-        await _watch(stack, store, heard, changes)
+        _start_watch(stack, watch, heard, changes)
         yield Stepwell(desk)
 
 
-async def _watch(
+def _start_watch(
     stack: AsyncExitStack,
-    store: Store,
+    watch: Watch,
     listeners: list[Callable[[], None]],
     changes: LocalWakeups,
 ) -> None:
@@ -136,7 +138,7 @@ async def _watch(
         changes.publish(None)
 
     heard = [*listeners, anything_may_have_changed]
-    watching = watch_changes(store, _WATCH_SECONDS, heard, on_poll=anything_may_have_changed)
+    watching = watch.watch(_WATCH_SECONDS, heard, on_poll=anything_may_have_changed)
     task = asyncio.get_running_loop().create_task(watching)
 
     async def end() -> None:

@@ -8,8 +8,12 @@ from asyncio import run
 from multiprocessing.queues import Queue
 from pathlib import Path
 
+import pytest
+
+from stepwell.errors import StoreError
 from stepwell.model.command import Append, Create, Finish, Outcome, SendEvent
 from stepwell.model.instance import InstanceStatus, Ref
+from stepwell.stores.sqlite.change_mark import ChangeMark
 from stepwell.testing.cases.bench import T0, applied, create, creation, held, row
 from tests.stores.sqlite.support import REF, append, opened, payloads
 
@@ -138,3 +142,12 @@ async def test_mark_does_not_ask_while_files_rest(tmp_path: Path) -> None:
         await writer.call(lambda connection: connection.set_trace_callback(None))
 
     assert [] == asked
+
+
+async def test_mark_that_cannot_be_looked_at_is_an_error_of_ours(tmp_path: Path) -> None:
+    """What the system refuses at the look is told as a StoreError that names the file."""
+    (tmp_path / "no-folder").touch()
+    async with opened(tmp_path / "well.db") as store:
+        store._mark = ChangeMark(tmp_path / "no-folder" / "well.db")
+        with pytest.raises(StoreError, match="no-folder"):
+            await store.change_mark()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stepwell.stores.sqlite.faults import translate
 from stepwell.stores.sqlite.statements import queries
 from stepwell.stores.sqlite.thread import ConnectionThread
 
@@ -40,5 +41,7 @@ class ChangeMark:
                 stat = file.stat()
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise translate(error, str(file)) from error
             found += (stat.st_mtime_ns, stat.st_size)
         return tuple(found)
