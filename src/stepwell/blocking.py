@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from stepwell.client.blocking import (
     BlockingInstance,
@@ -10,11 +10,22 @@ from stepwell.client.blocking import (
     BlockingStepwell,
     BlockingWorkflow,
 )
+from stepwell.client.registry import Overrides, WorkflowClasses
+from stepwell.settings import Options
 from stepwell.wiring import open as _open
 
 __all__ = ["BlockingInstance", "BlockingPage", "BlockingStepwell", "BlockingWorkflow", "open"]
 
 
-def open(url: str, **options: Any) -> BlockingStepwell:
+def open(
+    url: str,
+    *,
+    workflows: WorkflowClasses = (),
+    env: Any = None,
+    limits: Overrides | None = None,
+    retention: Overrides | None = None,
+    **options: Unpack[Options],
+) -> BlockingStepwell:
     """Open a database of workflows; takes what `stepwell.open` takes."""
-    return BlockingStepwell(_open(url, **options))
+    opened = _open(url, workflows=workflows, env=env, limits=limits, retention=retention, **options)
+    return BlockingStepwell(opened)

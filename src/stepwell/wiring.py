@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from stepwell.client.client import Stepwell
 from stepwell.client.handles import Desk
@@ -20,34 +19,13 @@ from stepwell.engine.threads import ThreadPool
 from stepwell.engine.watch import Watch
 from stepwell.engine.watchdog import Watchdog
 from stepwell.errors import InvalidRequest
-from stepwell.model.limits import Limits
-from stepwell.ports.clock import Clock
 from stepwell.ports.store import Store
+from stepwell.settings import Options, Settings, read_settings
 from stepwell.stores.memory import MemoryStore
 from stepwell.stores.sqlite.store import SQLiteStore
 from stepwell.worker.loop import Worker
-from stepwell.worker.settings import WorkerSettings
 
 _WATCH_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The options of `open`; see there."""
-
-    worker: bool = True
-    synchronous: str = "full"
-    busy_timeout_seconds: float = 5.0
-    lease_seconds: float = 10.0
-    max_running: int = 1000
-    max_warm: int = 1000
-    max_threads: int = 32
-    grace_seconds: float = 10.0
-    linger_seconds: float | None = 1.0
-    blocking_seconds: float | None = 1.0
-    maxima: Limits = field(default_factory=Limits)
-    clock: Clock | None = None
-    store: Store | None = None
 
 
 @asynccontextmanager
@@ -58,7 +36,7 @@ async def open(
     env: Any = None,
     limits: Overrides | None = None,
     retention: Overrides | None = None,
-    **settings: Any,
+    **options: Unpack[Options],
 ) -> AsyncIterator[Stepwell]:
     """Open a database of workflows, and by default run them in this event loop.
 
@@ -68,19 +46,13 @@ async def open(
         env: what workflows get as `self.env`.
         limits: per workflow name, e.g. `{"billing": {"steps": 100}}`.
         retention: per workflow name, `{"success_retention": …, "error_retention": …}`.
-        **settings: see `Settings`: worker (False: only talk to the database), lease_seconds,
-            max_running, max_warm (0: drop a run at every park), max_threads (for sync steps),
-            synchronous ("full": a committed step survives power loss; "normal": only a crash of
-            the process; "off"), busy_timeout_seconds, grace_seconds, linger_seconds (a park that
-            ends within it stays claimed; 0: every park hibernates, None: none does),
-            blocking_seconds (a warning names code that blocks the event loop for longer;
-            None: off), maxima (a `Limits`), clock and store (for tests).
+        **options: see `Settings`, which says what each one does.
 
     Raises:
         InvalidRequest: the URL, a workflow or a setting is wrong.
         StoreError: the database cannot be used.
     """
-    chosen = _read_settings(settings)
+    chosen = read_settings(options)
     definitions = define(
         workflows, limits=chosen.maxima, steps=limits or {}, retention=retention or {}
     )
@@ -114,9 +86,9 @@ async def open(
                 limits=chosen.maxima,
                 threads=threads,
                 env=env,
-                linger_ms=_linger_ms(chosen.linger_seconds),
+                linger_ms=chosen.linger_ms,
             )
-            worker = Worker(services, definitions, settings=_worker_settings(chosen), pokes=pokes)
+            worker = Worker(services, definitions, settings=chosen.for_worker, pokes=pokes)
             heard.append(worker.on_outside_change)
             if chosen.blocking_seconds is not None:
                 watchdog = Watchdog(chosen.blocking_seconds)
@@ -148,17 +120,6 @@ def _start_watch(
     stack.push_async_callback(end)
 
 
-def _read_settings(given: Mapping[str, Any]) -> Settings:
-    try:
-        return replace(Settings(), **given)
-    except TypeError:
-        known = set(Settings.__dataclass_fields__)
-        unknown = ", ".join(sorted(set(given) - known))
-        raise InvalidRequest(
-            f"stepwell.open has no option {unknown}; there are {', '.join(sorted(known))}"
-        ) from None
-
-
 def _store_for(url: str, settings: Settings) -> Store:
     if url in {"sqlite://:memory:", "sqlite:///:memory:", "memory://"}:
         return MemoryStore()
@@ -172,18 +133,3 @@ def _store_for(url: str, settings: Settings) -> Store:
         f"{url!r} is no database that Stepwell can open; use sqlite:///relative/path.db, "
         "sqlite:////absolute/path.db or sqlite://:memory:"
     )
-
-
-def _worker_settings(settings: Settings) -> WorkerSettings:
-    return WorkerSettings(
-        lease_seconds=settings.lease_seconds,
-        max_running=settings.max_running,
-        max_warm=settings.max_warm,
-        grace_seconds=settings.grace_seconds,
-    )
-
-
-def _linger_ms(seconds: float | None) -> int | None:
-    if seconds is None:
-        return None
-    return round(seconds * 1000) if seconds > 0 else -1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_type
 
 import stepwell
-from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep, blocking
 
 
 @dataclass
@@ -66,3 +66,21 @@ async def use() -> None:
         instance = await well.workflow(Shop).create(id="a", params=Order(1))
         assert_type(instance.id, str)
         await instance.terminate(rollback=True)
+
+
+async def choose() -> None:
+    """The options of `open` have types: wrong ones are found by the checker."""
+    url = "sqlite://:memory:"
+    async with stepwell.open(url, worker=False, lease_seconds=2, linger_seconds=None) as well:
+        assert_type(well, stepwell.Stepwell)
+    stepwell.open(url, lease_seconds="10")  # type: ignore[arg-type]  # a mistake
+    stepwell.open(url, synchronous="ful")  # type: ignore[arg-type]  # a mistake
+    stepwell.open(url, max_runing=1)  # type: ignore[call-arg]  # a mistake
+
+
+def choose_without_await() -> None:
+    """So have those of the blocking `open`."""
+    with blocking.open("sqlite://:memory:", workflows=[Shop], max_threads=2) as well:
+        assert_type(well.workflow(Shop).get("a").id, str)
+    blocking.open("sqlite://:memory:", max_threads="2")  # type: ignore[arg-type]  # a mistake
+    blocking.open("sqlite://:memory:", threads=2)  # type: ignore[call-arg]  # a mistake

@@ -1,7 +1,7 @@
 """Every maximum, in one place, with its unit in its name.
 
 The numbers are those of Cloudflare Workflows' paid plan where it has one; each can be changed
-with `stepwell.open(limits=…)` or by constructing `Limits`.
+with `stepwell.open(maxima=Limits(…))`.
 """
 
 from __future__ import annotations
@@ -50,3 +50,5 @@ PURGE_BATCH_MAX = 500
 FACTS_PAGE_MAX = 1_000
 STUB_CALLS_MAX = 10_000
 SIBLINGS_SECONDS_MAX = 10.0
+SETTING_COUNT_MAX = 1_000_000
+SETTING_SECONDS_MAX = 365 * 24 * 60 * 60
