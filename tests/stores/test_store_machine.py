@@ -85,6 +85,10 @@ _FACTS: list[tuple[Fact, ...]] = [
         for place, step in enumerate(_STEPS, start=1)
         for payload in _PAYLOADS
     ],
+    *[
+        (Fact(FactKind.SLEEP_STARTED, _T0, step=step, ordinal=place, due_ms=_T0 + 20),)
+        for place, step in enumerate(_STEPS, start=1)
+    ],
     (Fact(FactKind.WAITING, _T0), Fact(FactKind.STEP_FAILED, _T0, step=_STEPS[0], ordinal=1)),
 ]
 _RUNS_ON = [InstanceStatus.RUNNING, InstanceStatus.ROLLING_BACK]

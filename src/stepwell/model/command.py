@@ -106,8 +106,9 @@ class Restart:
     and detail of the first one kept).
     With `step`: NOT_FOUND and nothing changes if no fact of that step exists. Else facts and
     chunks with an ordinal >= the step's go, and facts without ordinal except a QUEUED one (written
-    anew, as above, but kept first: it has the smallest id); pending events stay. What is kept is
-    written anew, with new ids, so a reader that follows the log sees all of it again.
+    anew, as above, but kept first: it has the smallest id) and each RESUMED after a kept fact that
+    has a due_ms, which it moved; a paused instance counts as resumed now. Pending events stay.
+    What is kept is written anew, with new ids, so a reader that follows the log sees it all again.
     """
 
     ref: Ref

@@ -166,7 +166,7 @@ class Commands:
             return Outcome.APPLIED
         if row.status is not InstanceStatus.PAUSED:
             return Outcome.NOTHING
-        lasted_ms = now - row.paused_ms if row.paused_ms is not None else 0
+        resumed = _resumed(record, now)
         self._table.change(
             record,
             now,
@@ -175,7 +175,7 @@ class Commands:
             paused_ms=None,
             epoch=row.epoch + 1,
         )
-        self._table.add_facts(record, [Fact(FactKind.RESUMED, now, due_ms=lasted_ms)])
+        self._table.add_facts(record, [resumed])
         return Outcome.APPLIED
 
     def _terminate(self, command: Terminate, record: Record, now: int) -> Outcome:
@@ -200,9 +200,11 @@ class Commands:
             cut = ordinal
         else:
             record.events = ()
+        if record.row.status is InstanceStatus.PAUSED:
+            self._table.add_facts(record, [_resumed(record, now)])
         first = next(fact for fact in record.facts if fact.kind is FactKind.QUEUED)
         queued = Fact(FactKind.QUEUED, now, payload=first.payload, detail=first.detail)
-        kept = [fact for fact in record.facts if fact.ordinal is not None and fact.ordinal < cut]
+        kept = _kept(record.facts, cut)
         record.facts = []
         # What is kept is written anew too: QUEUED stays first, and readers see all of it again.
         self._table.add_facts(record, [queued, *kept])
@@ -302,3 +304,22 @@ class Commands:
 def _ordinal_of(step: StepKey, facts: Iterable[Fact]) -> int | None:
     known = (fact.ordinal for fact in facts if fact.step == step)
     return min((ordinal for ordinal in known if ordinal is not None), default=None)
+
+
+def _resumed(record: Record, now: int) -> Fact:
+    """Say that timers move by the pause that ends now."""
+    paused_ms = now if record.row.paused_ms is None else record.row.paused_ms
+    return Fact(FactKind.RESUMED, now, due_ms=now - paused_ms)
+
+
+def _kept(facts: Iterable[Fact], cut: int) -> list[Fact]:
+    """Give the facts of steps below `cut`, with the pauses that moved a timer of theirs."""
+    kept: list[Fact] = []
+    has_timer = False
+    for fact in facts:
+        if fact.ordinal is not None and fact.ordinal < cut:
+            kept.append(fact)
+            has_timer = has_timer or fact.due_ms is not None
+        elif fact.kind is FactKind.RESUMED and has_timer:
+            kept.append(fact)
+    return kept

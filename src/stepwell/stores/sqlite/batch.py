@@ -284,7 +284,7 @@ class Batch:
             case Terminate():
                 return self._terminate(command, found)
             case Restart():
-                return self._restart(command, found.key)
+                return self._restart(command, found)
             case Delete():
                 self.delete([found.key])
                 return Outcome.APPLIED
@@ -303,14 +303,18 @@ class Batch:
     def _resume(self, found: _Found) -> Outcome:
         if found.status is _S.PAUSED:
             self._sql.run("resume_paused", key=found.key)
-            paused_ms = self._now if found.paused_ms is None else found.paused_ms
-            self._note_one(found.key, FactKind.RESUMED, due_ms=self._now - paused_ms)
+            self._note_resumed(found)
         elif found.status is _S.WAITING_FOR_PAUSE:
             self._sql.run("set_status", key=found.key, status=_S.RUNNING)
             self._note_one(found.key, FactKind.RUNNING)
         else:
             return Outcome.NOTHING
         return Outcome.APPLIED
+
+    def _note_resumed(self, found: _Found) -> None:
+        """Say that timers move by the pause that ends now."""
+        paused_ms = self._now if found.paused_ms is None else found.paused_ms
+        self._note_one(found.key, FactKind.RESUMED, due_ms=self._now - paused_ms)
 
     def _terminate(self, command: Terminate, found: _Found) -> Outcome:
         if found.status in TERMINAL:
@@ -323,13 +327,16 @@ class Batch:
             self._note_one(found.key, FactKind.TERMINATED, detail=command.detail)
         return Outcome.APPLIED
 
-    def _restart(self, command: Restart, key: int) -> Outcome:
-        ordinal = 0
+    def _restart(self, command: Restart, found: _Found) -> Outcome:
+        key, ordinal = found.key, 0
         if command.step is not None:
             ((first,),) = self._sql.run("step_ordinal", key=key, **step_columns(command.step))
             if first is None:
                 return Outcome.NOT_FOUND
             ordinal = first
+        if found.status is _S.PAUSED:
+            self._note_resumed(found)
+            self._write_facts()
         ((newest,),) = self._sql.run("newest_fact", key=key)
         self._sql.run("queue_again", key=key)
         self._sql.run("write_anew", key=key, ordinal=ordinal)

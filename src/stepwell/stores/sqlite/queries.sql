@@ -158,12 +158,20 @@ INSERT INTO facts (key, kind, at_ms, payload, detail)
 SELECT key, kind, :now, payload, detail FROM facts WHERE key = :key AND kind = 1 ORDER BY id LIMIT 1;
 
 -- name: write_anew
+-- Earlier steps, and the pauses (kind 7) that moved a timer of theirs.
 INSERT INTO facts (
     key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
 )
 SELECT
     key, kind, at_ms, step_kind, name, count, ordinal, attempt, began_ms, due_ms, payload, detail
-FROM facts WHERE key = :key AND ordinal < :ordinal ORDER BY id;
+FROM facts
+WHERE key = :key
+AND (ordinal < :ordinal OR kind = 7 AND EXISTS (
+    SELECT 1 FROM facts AS timer
+    WHERE timer.key = :key AND timer.id < facts.id
+    AND timer.ordinal < :ordinal AND timer.due_ms IS NOT NULL
+))
+ORDER BY id;
 
 -- name: drop_facts_until
 DELETE FROM facts WHERE key = :key AND id <= :newest;

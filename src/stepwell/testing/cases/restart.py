@@ -11,6 +11,7 @@ from stepwell.model.command import (
     Pause,
     PutChunk,
     Restart,
+    Resume,
     SendEvent,
     SetStatus,
     Terminate,
@@ -29,6 +30,7 @@ from stepwell.testing.cases.bench import (
     facts,
     finished,
     held,
+    kinds,
     memory,
     named,
     picture,
@@ -204,6 +206,54 @@ async def restart_from_an_unknown_step_changes_nothing(store: Store) -> None:
     ):
         same(Outcome.NOT_FOUND, await do(store, Restart(ref=REF, step=step), T0 + 9))
         same(before, await picture(store, lease.key))
+
+
+async def restart_from_a_step_keeps_the_shift_of_timers(store: Store) -> None:
+    """Pauses that moved a kept timer stay in the history after it; other pauses go."""
+    lease = await held(store)
+    asleep = replace(step_fact(FactKind.SLEEP_STARTED, 1, named("nap")), due_ms=T0 + 50)
+    for number, fact in enumerate([step_fact(FactKind.STEP_STARTED, 2, named("b")), asleep]):
+        await applied(store, Append(lease=lease, facts=(fact,)))
+        lease = await _pause_and_resume(store, lease, lasts_ms=number + 1)
+    await applied(store, Restart(ref=REF, step=named("b")), T0 + 9)
+
+    moved = Fact(FactKind.RESUMED, T0 + 2, due_ms=2)
+    same([asleep, moved], (await facts(store))[1:])
+    same(FactKind.QUEUED, (await kinds(store))[0])
+
+
+async def restart_from_a_step_ends_a_pause(store: Store) -> None:
+    """A restart from a step moves kept timers by the pause that it ends, as a resume does."""
+    lease = await held(store)
+    asleep = replace(step_fact(FactKind.SLEEP_STARTED, 1, named("nap")), due_ms=T0 + 50)
+    said = (asleep, step_fact(FactKind.STEP_STARTED, 2, named("b")))
+    await applied(store, Append(lease=lease, facts=said))
+    await applied(store, Pause(ref=REF), T0 + 1)
+    await applied(store, EnterPause(lease=lease, facts=()), T0 + 2)
+    await applied(store, Restart(ref=REF, step=named("b")), T0 + 9)
+
+    same([asleep, Fact(FactKind.RESUMED, T0 + 9, due_ms=7)], (await facts(store))[1:])
+
+
+async def restart_without_timers_keeps_no_pause(store: Store) -> None:
+    """Where no kept step has a due time, no pause is kept; nor after a restart from the top."""
+    lease = await held(store)
+    asleep = replace(step_fact(FactKind.SLEEP_STARTED, 2, named("nap")), due_ms=T0 + 50)
+    said = (step_fact(FactKind.STEP_RAN, 1, named("a")), asleep)
+    await applied(store, Append(lease=lease, facts=said))
+    await _pause_and_resume(store, lease, lasts_ms=5)
+    await applied(store, Restart(ref=REF, step=named("nap")), T0 + 9)
+
+    same([FactKind.QUEUED, FactKind.STEP_RAN], await kinds(store))
+    await applied(store, Restart(ref=REF), T0 + 9)
+    same([FactKind.QUEUED], await kinds(store))
+
+
+async def _pause_and_resume(store: Store, lease: Lease, *, lasts_ms: int) -> Lease:
+    await applied(store, Pause(ref=REF))
+    await applied(store, EnterPause(lease=lease, facts=()))
+    await applied(store, Resume(ref=REF), T0 + lasts_ms)
+    return await take(store, now_ms=T0 + lasts_ms)
 
 
 async def restart_from_a_step_queues_the_instance(store: Store) -> None:
