@@ -25,7 +25,8 @@
         ├── StoreFull                 the disk or the database's quota is full
         ├── StoreReadOnly             file or folder may not be written
         ├── StoreCorrupt              the file is damaged or is no database
-        └── SchemaTooNew              a newer Stepwell has upgraded the file
+        ├── SchemaTooNew              a newer Stepwell has upgraded the file
+        └── HistoryTooNew             a newer Stepwell has written words that this one does not know
 
 The docstring of a class is its default message. Control flow of the engine (dropping a run)
 is `RunDropped`, a BaseException, so that no `except Exception` in user code can eat it.
@@ -178,6 +179,10 @@ class StoreCorrupt(StoreError):
 
 class SchemaTooNew(StoreError):
     """The database was upgraded by a newer Stepwell."""
+
+
+class HistoryTooNew(StoreError):
+    """A newer Stepwell has written to this instance; only one of that version can go on with it."""
 
 
 class RunDropped(BaseException):

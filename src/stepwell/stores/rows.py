@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from stepwell.errors import HistoryTooNew
 from stepwell.model.event import PendingEvent
 from stepwell.model.instance import Instance, InstanceStatus, TriggerSource
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
@@ -34,7 +35,18 @@ def fact_row(key: int, fact: Fact) -> tuple[Any, ...]:
 
 
 def read_facts(rows: Iterable[Row]) -> list[Fact]:
-    """Give facts from rows of (key, id, kind, at_ms, step_kind, …)."""
+    """Give facts from rows of (key, id, kind, at_ms, step_kind, …).
+
+    Raises:
+        HistoryTooNew: one is of a kind that this version does not know.
+    """
+    try:
+        return _read_facts(rows)
+    except KeyError as error:
+        raise _too_new("a fact or step of kind", error.args[0]) from error
+
+
+def _read_facts(rows: Iterable[Row]) -> list[Fact]:
     facts, kinds, steps = [], _FACT_KINDS, _STEP_KINDS
     for _, id_, kind, at, step, name, count, ordinal, attempt, began, due, payload, detail in rows:
         key = None if step is None else StepKey(steps[step], name, count)
@@ -47,7 +59,32 @@ def read_event(row: Row) -> PendingEvent:
     return PendingEvent(id=row[1], type=row[2], payload=row[3], at_ms=row[4])
 
 
+def read_status(word: str) -> InstanceStatus:
+    """Give a status from its word.
+
+    Raises:
+        HistoryTooNew: this version does not know it.
+    """
+    status = _STATUSES.get(word)
+    if status is None:
+        raise _too_new("the status", word)
+    return status
+
+
 def read_instance(row: Row) -> Instance:
-    """Give an instance from a row of its columns in the order of `Instance`'s fields."""
+    """Give an instance from a row of its columns in the order of `Instance`'s fields.
+
+    Raises:
+        HistoryTooNew: its status or trigger is one that this version does not know.
+    """
     key, workflow, id_, status, trigger, *rest = row
-    return Instance(key, workflow, id_, _STATUSES[status], _TRIGGERS[trigger], *rest)
+    if trigger not in _TRIGGERS:
+        raise _too_new("the trigger", trigger)
+    return Instance(key, workflow, id_, read_status(status), _TRIGGERS[trigger], *rest)
+
+
+def _too_new(what: str, word: object) -> HistoryTooNew:
+    return HistoryTooNew(
+        f"the database has {what} {word!r}, which this Stepwell does not know; a newer one wrote "
+        "it: upgrade this process"
+    )

@@ -38,7 +38,7 @@ from stepwell.model.command import (
 )
 from stepwell.model.instance import TERMINAL, InstanceStatus, Ref
 from stepwell.model.step import Fact, FactKind, StepKey
-from stepwell.stores.rows import fact_row
+from stepwell.stores.rows import fact_row, read_status
 from stepwell.stores.sqlite.rounds import ADDING, cut
 from stepwell.stores.sqlite.statements import Statements
 
@@ -112,7 +112,7 @@ class Batch:
         if not refs:
             return {}
         return {
-            Ref(workflow, id_): _Found(key, InstanceStatus(status), bool(is_held), paused_ms)
+            Ref(workflow, id_): _Found(key, read_status(status), bool(is_held), paused_ms)
             for workflow, id_, key, status, is_held, paused_ms in self._sql.run_rows(
                 "find_refs", list(refs)
             )

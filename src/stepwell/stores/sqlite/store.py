@@ -23,7 +23,7 @@ from stepwell.model.limits import DAY_MS
 from stepwell.model.step import Fact, StepKey
 from stepwell.ports.store import Claim, Memory, Signal
 from stepwell.stores.gathered import GatheredReads
-from stepwell.stores.rows import read_event, read_facts, read_instance
+from stepwell.stores.rows import read_event, read_facts, read_instance, read_status
 from stepwell.stores.sqlite.batch import Batch, step_columns
 from stepwell.stores.sqlite.change_mark import ChangeMark
 from stepwell.stores.sqlite.connection import connect, connect_for_reading, migrate
@@ -248,7 +248,7 @@ class SQLiteStore:
 
     async def signals(self, worker: str) -> list[Signal]:
         return [
-            Signal(key=key, epoch=epoch, status=InstanceStatus(status), last_event_id=last)
+            Signal(key=key, epoch=epoch, status=read_status(status), last_event_id=last)
             for key, epoch, status, last in await self._read("signals", worker=worker)
         ]
 
@@ -278,7 +278,7 @@ class SQLiteStore:
 
     async def count_by_status(self, workflow: str) -> dict[InstanceStatus, int]:
         rows = await self._read("count_by_status", workflow=workflow)
-        return {InstanceStatus(status): count for status, count in rows}
+        return {read_status(status): count for status, count in rows}
 
     async def read_facts(self, key: int, *, after_id: int, limit: int) -> list[Fact]:
         place = {"after": after_id, "limit": max(limit, 0)}
