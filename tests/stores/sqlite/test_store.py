@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 
@@ -13,9 +14,17 @@ from stepwell.model.command import Append, Create, Finish, Hibernate, Restart
 from stepwell.model.instance import InstanceStatus, Lease, Ref
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 from stepwell.stores.sqlite import store as store_module
+from stepwell.stores.sqlite.statements import Statements
 from stepwell.stores.sqlite.store import SQLiteStore
 from stepwell.testing.cases.bench import ERROR_MS, T0, applied, create, creation, held
-from tests.stores.sqlite.support import REF, append, locked, opened, payloads, store_threads
+from tests.stores.sqlite.support import REF, append, bare, locked, opened, payloads, store_threads
+
+_CLAIMABLE = {
+    InstanceStatus.QUEUED,
+    InstanceStatus.RUNNING,
+    InstanceStatus.WAITING,
+    InstanceStatus.ROLLING_BACK,
+}
 
 
 async def test_closing_ends_threads_and_files(tmp_path: Path) -> None:
@@ -175,3 +184,25 @@ async def test_file_can_be_read_beside_the_store(tmp_path: Path) -> None:
         connection.close()
 
     assert 1 == count
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"ready_ms = {T0 + 1}",
+        "ready_ms = NULL",
+        "owner = 'other'",
+        *[f"status = '{one}'" for one in InstanceStatus if one not in _CLAIMABLE],
+    ],
+)
+async def test_a_claim_looks_at_each_row_itself(tmp_path: Path, change: str) -> None:
+    """The statement that claims leaves alone what is not ready, held, or in a status at rest."""
+    path = tmp_path / "well.db"
+    async with opened(path) as store:
+        one = await create(store)
+        with bare(path) as connection:
+            sql = Statements(connection, T0)
+            connection.execute(f"UPDATE instances SET {change}")
+            claimed = sql.run("claim", worker="w", keys=json.dumps([one.key]))
+
+    assert [] == claimed

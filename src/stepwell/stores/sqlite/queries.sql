@@ -217,7 +217,9 @@ UPDATE instances SET
     owner = :worker, epoch = epoch + 1, ready_ms = NULL, wait_types = NULL, modified_ms = :now,
     status = CASE status WHEN 'rollingBack' THEN status ELSE 'running' END,
     started_ms = coalesce(started_ms, :now)
-WHERE key IN (SELECT value FROM json_each(:keys)) AND owner IS NULL
+WHERE key IN (SELECT value FROM json_each(:keys))
+AND owner IS NULL AND ready_ms <= :now
+AND status IN ('queued', 'running', 'waiting', 'rollingBack')
 RETURNING
     key, workflow, id, status, trigger, owner, epoch, ready_ms, paused_ms, crashes,
     created_ms, modified_ms, started_ms, ended_ms;
