@@ -17,6 +17,7 @@ from stepwell.core.events import (
     EVENTS_PER_FACT_MAX,
     LogEvent,
     detail_text,
+    fact_before,
     read_detail,
     spell_out,
 )
@@ -371,3 +372,10 @@ def test_detail_text() -> None:
     )
     assert {"total": 0} == read_detail(detail_text(total=0))
     assert {} == read_detail(None)
+
+
+@pytest.mark.parametrize("place", range(EVENTS_PER_FACT_MAX))
+def test_facts_are_read_from_the_one_of_the_cursor(place: int) -> None:
+    """The fact of the event that a cursor names is read again: it may have later events."""
+    assert 4 == fact_before(5 * EVENTS_PER_FACT_MAX + place)
+    assert 0 == fact_before(place)

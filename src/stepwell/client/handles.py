@@ -15,7 +15,7 @@ from typing import Any, Self
 from stepwell.client.registry import retention_of
 from stepwell.client.views import InstanceState, StepView, state_of, steps_of
 from stepwell.core import payload
-from stepwell.core.events import LogEvent, detail_text, spell_out
+from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
 from stepwell.core.target import parse_target
 from stepwell.engine.facts import error_of
@@ -378,20 +378,23 @@ class WorkflowInstance:
             types: only events of these types (it ends at the end all the same).
         """
         after = cursor or 0
+        read = fact_before(after)
         wanted = None if types is None else frozenset(types)
         while True:
-            key = (await self._find()).key
-            with _Listening(self._desk, self._ref, key) as changed:
+            instance = await self._find()
+            with _Listening(self._desk, self._ref, instance.key) as changed:
                 facts = await self._desk.store.read_facts(
-                    key, after_id=max(after // 8 - 1, 0), limit=FACTS_PAGE_MAX
+                    instance.key, after_id=read, limit=FACTS_PAGE_MAX
                 )
                 for event in _news(facts, after):
-                    after = event.id
                     if wanted is None or event.type in wanted:
                         yield event
+                read = facts[-1].id if facts else read
                 if facts and facts[-1].kind in _ENDS:
                     return
                 if len(facts) < FACTS_PAGE_MAX:
+                    if instance.status.is_terminal:  # the cursor lay beyond the end
+                        return
                     await changed.wait()
 
     async def _facts(self) -> list[Fact]:

@@ -104,6 +104,11 @@ def spell_out(fact: Fact, *, redact: bool = True) -> list[LogEvent]:
     return log.events
 
 
+def fact_before(cursor: int) -> int:
+    """Give the id after which facts are to be read for all events with an id above `cursor`."""
+    return max(cursor // EVENTS_PER_FACT_MAX - 1, 0)
+
+
 def detail_text(**parts: object) -> str | None:
     """Write the detail of a fact, without parts that are None; None if no part is left."""
     known = {key: value for key, value in parts.items() if value is not None}

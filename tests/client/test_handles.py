@@ -1,0 +1,53 @@
+"""Handles: what subscribing from a cursor gives."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import stepwell
+from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowInstance, WorkflowStep
+from stepwell.core.events import EVENTS_PER_FACT_MAX
+
+
+class Quick(WorkflowEntrypoint[Any, Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        return await step.do("work", lambda: 1)
+
+
+async def _take(instance: WorkflowInstance, cursor: int) -> list[int]:
+    async with asyncio.timeout(10):
+        return [event.id async for event in instance.subscribe(cursor=cursor)]
+
+
+async def test_subscribing_goes_on_after_any_cursor() -> None:
+    """From each event, and from between events, exactly those with a greater id come."""
+    async with stepwell.open("memory://", workflows=[Quick]) as well:
+        instance = await well.workflow(Quick).create()
+        await instance.result(10)
+        ids = [event.id for event in await instance.events()]
+        for cursor in range(ids[-1] + 1):
+            assert await _take(instance, cursor) == [id_ for id_ in ids if id_ > cursor]
+
+
+@pytest.mark.parametrize("beyond", [1, EVENTS_PER_FACT_MAX, 20, 10**12])
+async def test_a_cursor_beyond_the_end_ends(beyond: int) -> None:
+    """Subscribing beyond the end of a finished instance gives nothing, and ends."""
+    async with stepwell.open("memory://", workflows=[Quick]) as well:
+        instance = await well.workflow(Quick).create()
+        await instance.result(10)
+        last = (await instance.events())[-1].id
+
+        assert await _take(instance, last + beyond) == []
+
+
+async def test_a_cursor_beyond_what_there_is_waits_for_the_end() -> None:
+    """While the instance goes on, such a cursor waits, and ends with it."""
+    async with stepwell.open("memory://", workflows=[Quick]) as well:
+        instance = await well.workflow(Quick).create()
+        taking = asyncio.create_task(_take(instance, 10**12))
+        await instance.result(10)
+
+        assert await taking == []
