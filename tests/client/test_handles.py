@@ -1,4 +1,4 @@
-"""Handles: what subscribing from a cursor gives."""
+"""Handles: what subscribing from a cursor gives, and batches of deletions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,27 @@ import pytest
 import stepwell
 from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowInstance, WorkflowStep
 from stepwell.core.events import EVENTS_PER_FACT_MAX
+from stepwell.model.command import Delete
+from stepwell.stores.memory import MemoryStore
 
 
 class Quick(WorkflowEntrypoint[Any, Any]):
     async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
         return await step.do("work", lambda: 1)
+
+
+class CountingStore(MemoryStore):
+    """A memory store that counts the batches in which something is deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deletions: list[int] = []
+
+    async def apply(self, commands: Any, now_ms: int) -> Any:
+        deletions = sum(isinstance(command, Delete) for command in commands)
+        if deletions:
+            self.deletions.append(deletions)
+        return await super().apply(commands, now_ms)
 
 
 async def _take(instance: WorkflowInstance, cursor: int) -> list[int]:
@@ -51,3 +67,17 @@ async def test_a_cursor_beyond_what_there_is_waits_for_the_end() -> None:
         await instance.result(10)
 
         assert await taking == []
+
+
+async def test_a_batch_of_deletions_is_one_write() -> None:
+    """All of a batch are deleted together, each told in its place, also one named twice."""
+    store = CountingStore()
+    async with stepwell.open("memory://", store=store) as well:
+        workflow = well.workflow("orders")
+        for id_ in "abc":
+            await workflow.create(id=id_)
+        done = await workflow.delete_batch(["a", "missing", "b", "c", "a"])
+
+    assert store.deletions == [4]
+    assert [one["id"] for one in done["deleted"]] == ["a", "b", "c", "a"]
+    assert [one["id"] for one in done["errors"]] == ["missing"]

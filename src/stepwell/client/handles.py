@@ -155,14 +155,13 @@ class Workflow:
         ids = [check_addressed_id(id_) for id_ in ids]
         deleted: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        first: dict[str, Outcome | None] = {}
+        each = list(dict.fromkeys(ids))
+        found = dict(zip(each, await asyncio.gather(*map(self._delete, each)), strict=True))
         for id_ in ids:
-            if id_ not in first:
-                first[id_] = await self._delete(id_)
-            if first[id_] is Outcome.APPLIED:
+            if found[id_] is Outcome.APPLIED:
                 deleted.append({"id": id_})
             else:
-                errors.append({"id": id_, **_DELETE_ERRORS[first[id_]]})
+                errors.append({"id": id_, **_DELETE_ERRORS[found[id_]]})
         return {"deleted": deleted, "errors": errors}
 
     async def _delete(self, id_: str) -> Outcome | None:
