@@ -8,7 +8,7 @@ from typing import Any
 from stepwell.core import payload
 from stepwell.core.events import LogEvent, read_detail, spell_out
 from stepwell.model.instance import Instance, InstanceStatus
-from stepwell.model.step import Fact, FactKind
+from stepwell.model.step import Fact, StepKey, StepKind
 
 
 class InstanceState(dict[str, Any]):
@@ -59,32 +59,42 @@ class StepView(dict[str, Any]):
             raise AttributeError(f"a step's view has no {name!r}") from None
 
 
-_TYPES = {"step": "step", "sleep": "sleep", "wait": "waitForEvent", "rollback_step": "rollback"}
+_TYPES = {
+    StepKind.DO: "step",
+    StepKind.SLEEP: "sleep",
+    StepKind.WAIT: "waitForEvent",
+    StepKind.ROLLBACK: "rollback",
+}
 
 
 def steps_of(facts: Iterable[Fact]) -> list[StepView]:
-    """Describe the steps of a history in order of their start."""
-    views: dict[tuple[str, str], StepView] = {}
+    """Describe the steps of a history in order of their start.
+
+    That is the order of their ordinals: the facts of a step may be written late, and clocks are
+    coarse and may be turned.
+    """
+    views: dict[StepKey, StepView] = {}
+    ordinals: dict[StepKey, int] = {}
     for fact in facts:
-        if fact.step is None or fact.kind is FactKind.QUEUED:
+        if fact.step is None:
             continue
+        ordinals.setdefault(fact.step, fact.ordinal or 0)
         for event in spell_out(fact):
-            _apply(views, event)
-    return sorted(views.values(), key=lambda view: view["start"])
+            if fact.step not in views:
+                views[fact.step] = _begun(fact.step, event)
+            _apply(views[fact.step], event)
+    return [views[key] for key in sorted(views, key=ordinals.__getitem__)]
 
 
-def _apply(views: dict[tuple[str, str], StepView], event: LogEvent) -> None:
-    is_rollback = event.type.startswith("rollback_")
-    family, _, what = event.type.removeprefix("rollback_").partition("_")
-    if family in {"step", "attempt"}:
-        family = "rollback_step" if is_rollback else "step"
-    key = (family, event.step or "")
-    view = views.get(key)
-    if view is None:
-        view = views[key] = StepView(
-            name=event.step, type=_TYPES.get(family, family), start=event.timestamp, end=None,
-            success=None, output=None, error=None, config=None, attempts=[],
-        )  # fmt: skip
+def _begun(key: StepKey, first: LogEvent) -> StepView:
+    return StepView(
+        name=key.label, type=_TYPES[key.kind], start=first.timestamp, end=None,
+        success=None, output=None, error=None, config=None, attempts=[],
+    )  # fmt: skip
+
+
+def _apply(view: StepView, event: LogEvent) -> None:
+    _, _, what = event.type.rpartition("_")  # wait_timed_out ends in "out"
     if "attempt_" in event.type:
         _apply_attempt(view, event, what)
     elif what == "started":
