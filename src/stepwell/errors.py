@@ -20,6 +20,10 @@
     ├── Terminated                    the trigger that rollback handlers see in a termination
     ├── InstanceErrored               `result()` of an instance that failed; its error is the cause
     ├── InstanceTerminated            `result()` of an instance that was terminated
+    ├── ProjectError                  a project cannot be run as it is; has its `problems`
+    ├── AddressError                  the development server cannot listen there
+    ├── StartUpError                  the project's ASGI app failed at its own start-up
+    ├── D1Error                       a D1 database cannot do what a statement asked
     └── StoreError                    the database cannot do what was asked
         ├── StoreBusy                 locked by another process for longer than the time limit
         ├── StoreFull                 the disk or the database's quota is full
@@ -28,13 +32,19 @@
         ├── SchemaTooNew              a newer Stepwell has upgraded the file
         └── HistoryTooNew             a newer Stepwell has written words that this one does not know
 
+`InvalidDuration` is a ValueError of `model.duration`, which lies below; what takes durations turns
+it into one of these.
+
 The docstring of a class is its default message. Control flow of the engine (dropping a run)
 is `RunDropped`, a BaseException, so that no `except Exception` in user code can eat it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+from stepwell.model.problem import Problem
 
 
 class StepwellError(Exception):
@@ -155,6 +165,38 @@ class InstanceErrored(StepwellError):
 
 class InstanceTerminated(StepwellError):
     """The instance was terminated before it ended by itself."""
+
+
+class ProjectError(StepwellError):
+    """The project cannot be run as it is."""
+
+    def __init__(self, problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)) or None)
+
+
+class AddressError(StepwellError):
+    """The address cannot be listened on."""
+
+
+class StartUpError(StepwellError):
+    """The app did not start: its own start-up failed, as told above."""
+
+
+class D1Error(StepwellError):
+    """The database could not do what a statement asked.
+
+    Attributes:
+        reason: the database's own words, e.g. `UNIQUE constraint failed: users.email`.
+        sql: the statement.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, reason: str | None = None, sql: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason if reason is not None else str(self)
+        self.sql = sql
 
 
 class StoreError(StepwellError):

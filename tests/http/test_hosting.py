@@ -12,9 +12,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from stepwell.errors import InstanceErrored, StepwellError, StoreError
+from stepwell.errors import D1Error, InstanceErrored, StepwellError, StoreError
 from stepwell.http.hosting import Place, host_project, open_project, prepare_state
-from stepwell.runtime.d1 import D1Error
 from stepwell.wiring import open as open_stepwell
 from tests.http.sample import CLASSES, make_code, make_project
 

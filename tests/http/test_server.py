@@ -9,8 +9,9 @@ from contextlib import closing
 import httpx
 import pytest
 
+from stepwell.errors import AddressError, StartUpError
 from stepwell.http.app import HostedApp
-from stepwell.http.server import AddressError, StartUpError, StopRequest, listen, serve, url_of
+from stepwell.http.server import StopRequest, listen, serve, url_of
 from stepwell.runtime.env import Env
 
 HERE = "127.0.0.1"

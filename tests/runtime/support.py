@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stepwell.runtime.problems import ProjectError
+from stepwell.errors import ProjectError
 from stepwell.runtime.project import Project, load_project
 
 WORKFLOW = {"binding": "MY_WORKFLOW", "name": "my-workflow", "class_name": "MyWorkflow"}

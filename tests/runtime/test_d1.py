@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.runtime.d1 import D1Database, D1Error
+from stepwell.errors import D1Error
+from stepwell.runtime.d1 import D1Database
 
 USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL)"
 

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
+from stepwell.errors import ProjectError
 from stepwell.runtime.bound_workflow import BoundWorkflow, WellSlot
 from stepwell.runtime.d1 import D1Database
 from stepwell.runtime.env import Env, build_env
-from stepwell.runtime.problems import ProjectError
 from tests.runtime.support import WORKFLOW, project_with
 
 

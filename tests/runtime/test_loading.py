@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
+from stepwell.errors import ProjectError
 from stepwell.runtime.loading import load_code
-from stepwell.runtime.problems import ProjectError
 from stepwell.runtime.project import load_project
 from tests.runtime.support import WORKFLOW, write_project
 

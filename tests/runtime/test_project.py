@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stepwell.runtime.problems import ProjectError
+from stepwell.errors import ProjectError
 from stepwell.runtime.project import load_project
 from tests.runtime.support import (
     WORKFLOW,

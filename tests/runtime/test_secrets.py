@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stepwell.runtime.problems import ProjectError
+from stepwell.errors import ProjectError
 from stepwell.runtime.secrets import read_secrets
 
 

@@ -16,10 +16,9 @@ import typer
 
 from stepwell.cli.ending import end_process_within
 from stepwell.cli.logs import show_logs
-from stepwell.errors import StepwellError
+from stepwell.errors import ProjectError, StepwellError
 from stepwell.http.hosting import Place, host_project
 from stepwell.runtime.loading import load_code
-from stepwell.runtime.problems import ProjectError
 from stepwell.runtime.project import Project, load_project
 from stepwell.runtime.secrets import read_secrets
 

@@ -13,21 +13,13 @@ from typing import Any, Self
 
 import uvicorn
 
-from stepwell.errors import StepwellError
+from stepwell.errors import AddressError, StartUpError
 from stepwell.http.app import HostedApp
 
 _LOG = logging.getLogger("stepwell.http")
 _BACKLOG = 2048
 _GRACE_SECONDS = 5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class AddressError(StepwellError):
-    """The address cannot be listened on."""
-
-
-class StartUpError(StepwellError):
-    """The app did not start: its own start-up failed, as told above."""
 
 
 class StopRequest:

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, overload
 
+from stepwell.errors import D1Error
 from stepwell.runtime.d1_script import first_word, refusal, split_script
 from stepwell.runtime.d1_values import (
-    D1Error,
     D1ExecResult,
     D1Meta,
     D1Result,
@@ -36,7 +36,6 @@ from stepwell.runtime.d1_values import (
 
 __all__ = [
     "D1Database",
-    "D1Error",
     "D1ExecResult",
     "D1Meta",
     "D1PreparedStatement",

@@ -1,4 +1,4 @@
-"""What goes into a D1 statement and what comes out: parameters, results, and errors."""
+"""What goes into a D1 statement and what comes out: parameters and results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from stepwell.errors import StepwellError
+from stepwell.errors import D1Error
 
 D1Value: TypeAlias = int | float | str | bytes | None
 
@@ -21,22 +21,6 @@ _ADVICE: dict[type, str] = {
     tuple: "bind its items one by one, or store it as text with json.dumps(…)",
     set: "store it as text with json.dumps(sorted(…))",
 }
-
-
-class D1Error(StepwellError):
-    """The database could not do what a statement asked.
-
-    Attributes:
-        reason: the database's own words, e.g. `UNIQUE constraint failed: users.email`.
-        sql: the statement.
-    """
-
-    def __init__(
-        self, message: str | None = None, *, reason: str | None = None, sql: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason if reason is not None else str(self)
-        self.sql = sql
 
 
 class _Fields:

@@ -12,8 +12,10 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from stepwell.authoring.workflow import WorkflowEntrypoint
+from stepwell.errors import ProjectError
+from stepwell.model.problem import Problem
 from stepwell.runtime.bindings import WorkflowBinding
-from stepwell.runtime.problems import Findings, Problem, ProjectError
+from stepwell.runtime.problems import Findings
 from stepwell.runtime.project import Project
 
 WorkflowClass = type[WorkflowEntrypoint[Any, Any]]

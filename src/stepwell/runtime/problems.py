@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stepwell.errors import StepwellError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        file: the file, as people call it.
-        key: where in it, as `workflows[0].name`, `line 3, column 5`, or "" for all of it.
-        what: what is wrong.
-        todo: what to do about it.
-    """
-
-    file: str
-    key: str
-    what: str
-    todo: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{place}: {self.what}. {self.todo}."
-
-
-class ProjectError(StepwellError):
-    """The project cannot be run as it is."""
-
-    def __init__(self, problems: Sequence[Problem] = ()) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)) or None)
+from stepwell.errors import ProjectError
+from stepwell.model.problem import Problem
 
 
 @dataclass(slots=True)

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from stepwell.model.problem import Problem
 from stepwell.runtime.bindings import (
     D1Binding,
     WorkflowBinding,
     read_d1_databases,
     read_workflows,
 )
-from stepwell.runtime.problems import Findings, Problem, ProjectError
+from stepwell.runtime.problems import Findings
 from stepwell.runtime.table import JsonValue, Table
 from stepwell.runtime.wrangler_file import find_file, read_file
 from stepwell.runtime.wrangler_keys import NOT_SUPPORTED, READ, WITHOUT_EFFECT
 
-__all__ = ["D1Binding", "Project", "ProjectError", "WorkflowBinding", "load_project"]
+__all__ = ["D1Binding", "Project", "WorkflowBinding", "load_project"]
 
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
 _NAME_TODO = 'Give the project a name of at most 63 of a-z, 0-9, "-" and "_", such as "my-app"'

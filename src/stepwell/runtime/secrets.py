@@ -7,7 +7,9 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
-from stepwell.runtime.problems import Findings, Problem, ProjectError
+from stepwell.errors import ProjectError
+from stepwell.model.problem import Problem
+from stepwell.runtime.problems import Findings
 
 FILE_NAME = ".dev.vars"
 

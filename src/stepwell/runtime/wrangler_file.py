@@ -9,7 +9,9 @@ from typing import NoReturn
 
 import json5
 
-from stepwell.runtime.problems import Findings, Problem, ProjectError
+from stepwell.errors import ProjectError
+from stepwell.model.problem import Problem
+from stepwell.runtime.problems import Findings
 from stepwell.runtime.table import JsonValue, Table, kind_of
 
 FILE_NAMES = ("wrangler.jsonc", "wrangler.json")
