@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwell.cli.main import main
+from stepwell.cli.entry import main
 
 if __name__ == "__main__":
     main()
