@@ -31,12 +31,13 @@ TERMINAL = frozenset({InstanceStatus.COMPLETE, InstanceStatus.ERRORED, InstanceS
 _S = InstanceStatus
 _ANY = frozenset({_S.QUEUED, _S.TERMINATED})  # restart and terminate work from everywhere alive
 
-# The allowed status moves. `queued` from everywhere is restart; delete removes the row.
+# The allowed status moves, each of which occurs. `queued` is restart, or resume of a pause; what is
+# waiting is not held, so it is paused at once. Delete removes the row.
 MOVES: dict[InstanceStatus, frozenset[InstanceStatus]] = {
-    _S.QUEUED: _ANY | {_S.RUNNING, _S.ROLLING_BACK},
+    _S.QUEUED: frozenset({_S.RUNNING, _S.ROLLING_BACK, _S.TERMINATED}),
     _S.RUNNING: _ANY
     | {_S.WAITING, _S.WAITING_FOR_PAUSE, _S.PAUSED, _S.ROLLING_BACK, _S.COMPLETE, _S.ERRORED},
-    _S.WAITING: _ANY | {_S.RUNNING, _S.PAUSED, _S.WAITING_FOR_PAUSE, _S.ROLLING_BACK},
+    _S.WAITING: _ANY | {_S.RUNNING, _S.PAUSED, _S.ROLLING_BACK},
     _S.WAITING_FOR_PAUSE: _ANY | {_S.RUNNING, _S.PAUSED, _S.ROLLING_BACK, _S.COMPLETE, _S.ERRORED},
     _S.PAUSED: _ANY | {_S.ROLLING_BACK},
     _S.ROLLING_BACK: _ANY | {_S.ERRORED},

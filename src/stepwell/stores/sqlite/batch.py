@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from stepwell.model.command import (
     CLIENT_COMMANDS,
@@ -269,6 +269,8 @@ class Batch:
                 epoch = command.lease.epoch
                 if not self._sql.run("wake_resting", key=key, epoch=epoch):
                     return Outcome.SUPERSEDED
+            case _:
+                assert_never(command)
         return Outcome.APPLIED
 
     def _do_for_client(
@@ -288,6 +290,8 @@ class Batch:
             case Delete():
                 self.delete([found.key])
                 return Outcome.APPLIED
+            case _:
+                assert_never(command)
 
     def _pause(self, found: _Found) -> Outcome:
         if found.status not in {_S.RUNNING, _S.WAITING}:
