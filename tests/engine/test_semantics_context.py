@@ -199,6 +199,7 @@ async def test_s365_event_has_its_fields(open_well: Open) -> None:
         assert event["payload"] == event.payload
         assert event.instanceId == event.instance_id
         assert event["workflowName"] == event.workflow_name
+        assert event.schedule is None
         return [event.payload, event.instance_id, event.workflow_name, event.timestamp]
 
     async with open_well([flow(run)]) as well:

@@ -1,7 +1,10 @@
 """The class that an author writes, and the event that starts it.
 
-class Onboarding(WorkflowEntrypoint[Env, Signup]):
-async def run(self, event: WorkflowEvent[Signup], step: WorkflowStep) -> dict: ...
+    class Onboarding(WorkflowEntrypoint[Env, Signup]):
+        async def run(self, event: WorkflowEvent[Signup], step: WorkflowStep) -> dict:
+            return await step.do("welcome", send_mail)
+
+What must survive a crash is done in a step; the rest of `run` is done again at each replay.
 """
 
 from __future__ import annotations
@@ -22,14 +25,6 @@ _CAMEL = {"instanceId": "instance_id", "workflowName": "workflow_name"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Which tick of which cron expression created the instance."""
-
-    cron: str
-    scheduled_time: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowEvent(Generic[Payload]):
     """What started the instance; the same at every replay and after a restart.
 
@@ -38,14 +33,14 @@ class WorkflowEvent(Generic[Payload]):
         timestamp: when the instance was created (UTC).
         instance_id: id of the instance.
         workflow_name: name under which the workflow is registered.
-        schedule: set for instances that a cron schedule created.
+        schedule: always None: there are no cron schedules yet. Cloudflare's events have it.
     """
 
     payload: Payload
     timestamp: datetime
     instance_id: str
     workflow_name: str
-    schedule: Schedule | None = None
+    schedule: None = None
 
     def __getattr__(self, name: str) -> Any:
         """Answer Cloudflare's camelCase names too."""
@@ -68,7 +63,6 @@ class WorkflowEntrypoint(Generic[Env, Params]):
         name: the workflow's name (default: the class's name).
         limits: `{"steps": n}`, the most `do` steps of one instance.
         retention: `{"success_retention": …, "error_retention": …}`, durations.
-        concurrency: how many instances may run at once.
 
     Attributes:
         env: bindings, variables and secrets of the project (or what `open(env=…)` was given).
@@ -78,7 +72,6 @@ class WorkflowEntrypoint(Generic[Env, Params]):
     name: ClassVar[str]
     limits: ClassVar[Mapping[str, int]] = {}
     retention: ClassVar[Mapping[str, Any]] = {}
-    concurrency: ClassVar[int | None] = None
 
     def __init__(self, ctx: Any, env: Env) -> None:
         self.ctx = ctx

@@ -1,7 +1,9 @@
 """A workflow on `env`: may be handed out before Stepwell is open, and speaks both dialects.
 
-await env.ONBOARDING.create(id="a", params={"plan": "pro"})          # Stepwell's form
-await env.ONBOARDING.create({"id": "a", "params": {"plan": "pro"}})  # Cloudflare's form
+    await env.ONBOARDING.create(id="a", params={"plan": "pro"})          # Stepwell's form
+    await env.ONBOARDING.create({"id": "a", "params": {"plan": "pro"}})  # Cloudflare's form
+
+Both do the same.
 """
 
 from __future__ import annotations
