@@ -200,3 +200,21 @@ async def test_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     async with opened(path) as store:
         rows = await store.list_instances("orders", status=None, before_key=None, limit=9)
     assert ["0", "1", "2", "3"] == sorted(row.id for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("level", "lightly", "usually"),
+    [("off", 0, 0), ("normal", 1, 1), ("full", 1, 2), ("extra", 1, 3)],
+)
+async def test_light_writes_are_never_slower(
+    level: str, lightly: int, usually: int, tmp_path: Path
+) -> None:
+    """What may be lost with the machine is written at the lower of NORMAL and the chosen level."""
+
+    def find(connection: sqlite3.Connection) -> int:
+        (number,) = connection.execute("PRAGMA synchronous").fetchone()
+        return int(number)
+
+    async with opened(tmp_path / "well.db", synchronous=level) as store:
+        assert lightly == await store._write_lightly(find)
+        assert usually == await store._write(find)

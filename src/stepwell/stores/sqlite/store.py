@@ -32,6 +32,7 @@ from stepwell.stores.sqlite.thread import ConnectionThread
 
 T = TypeVar("T")
 _LEVELS = {"full": "FULL", "normal": "NORMAL", "off": "OFF", "extra": "EXTRA"}
+_LIGHT_LEVELS = {"NORMAL", "OFF"}
 _KEY_MAX = 2**63 - 1
 _REAPED_KEPT_MS = 30 * DAY_MS
 _PURGE_FACTS_MAX = 20_000
@@ -116,6 +117,8 @@ class SQLiteStore:
 
         Power that goes takes the workers along, so what they had claimed is free again anyway.
         """
+        if self._level in _LIGHT_LEVELS:
+            return await self._write(work)
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("PRAGMA synchronous = NORMAL")
