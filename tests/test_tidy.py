@@ -34,7 +34,10 @@ MAY_USE_TYPE_CHECKING = {"src/stepwell/__init__.py"}
 
 # Each with the reason why something may catch everything there and go on.
 MAY_CATCH_EVERYTHING: dict[str, str] = {
+    "src/stepwell/engine/attempts.py": "an attempt fails with whatever its callable raises",
     "src/stepwell/engine/callbacks.py": "it passes on to a coroutine what is thrown into it",
+    "src/stepwell/engine/rollback.py": "a handler fails with whatever it raises",
+    "src/stepwell/engine/run.py": "an instance fails with whatever its run raises",
 }
 
 # Each with the reason why SQL stands in Python there.

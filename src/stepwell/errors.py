@@ -27,6 +27,7 @@
     └── StoreError                    the database cannot do what was asked
         ├── StoreBusy                 locked by another process for longer than the time limit
         ├── StoreFull                 the disk or the database's quota is full
+        ├── StoreDiskError            the disk or its file system has failed
         ├── StoreReadOnly             file or folder may not be written
         ├── StoreCorrupt              the file is damaged or is no database
         ├── SchemaTooNew              a newer Stepwell has upgraded the file
@@ -205,6 +206,10 @@ class StoreError(StepwellError):
 
 class StoreBusy(StoreError):
     """The database stayed locked by another process."""
+
+
+class StoreDiskError(StoreError):
+    """The disk or its file system has failed; once it works again, work goes on by itself."""
 
 
 class StoreFull(StoreError):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -33,6 +34,23 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
+
+
+async def _stop_between_writes(process: subprocess.Popen[bytes], file: Path) -> None:
+    """Stop a worker, but not while it holds the write lock: nobody could go on then."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        connection = sqlite3.connect(file, timeout=0.2, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+        else:
+            return
+        finally:
+            connection.close()
 
 
 def _effects(folder: Path) -> list[list[str]]:
@@ -82,7 +100,7 @@ async def test_stopped_past_its_lease(tmp_path: Path) -> None:
         try:
             while not _effects(tmp_path):  # noqa: ASYNC110  (another process writes it)
                 await asyncio.sleep(0.01)
-            workers[0].send_signal(signal.SIGSTOP)
+            await _stop_between_writes(workers[0], tmp_path / "well.db")
             workers.append(_start(tmp_path))
             assert _TOTAL == await instance.result(30)
             events = await instance.events()

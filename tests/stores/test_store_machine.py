@@ -44,6 +44,7 @@ from stepwell.model.command import (
     SendEvent,
     SetStatus,
     Terminate,
+    Wake,
 )
 from stepwell.model.instance import InstanceStatus, Lease, Ref, Retention, TriggerSource
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
@@ -115,6 +116,7 @@ _CHOICES: dict[type[Any], dict[str, Sequence[Any]]] = {
     EnterPause: {"facts": _FACTS},
     Finish: {"facts": _FACTS, "status": _ENDS},
     Release: {"facts": _FACTS},
+    Wake: {},
     PutChunk: {"step": _STEPS, "attempt": [1, 2], "index": [0, 1], "data": [b"", b"\0x", b"y"]},
     DropChunks: {"step": _STEPS},
 }

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Hashable
-from typing import Any, Protocol
+from typing import Any
 
+from stepwell.engine.parties import Keeper
 from stepwell.engine.services import Definition, Services
 from stepwell.engine.states import Exit, RunState, current_task
 from stepwell.engine.threads import Threads
@@ -23,30 +24,6 @@ from stepwell.model.step import Fact, StepKey
 from stepwell.ports.store import Claim
 
 _LOG = logging.getLogger("stepwell.engine")
-
-
-class Keeper(Protocol):
-    """The worker, as its runs see it."""
-
-    @property
-    def is_ending(self) -> bool:
-        """Claim that the worker, and with it perhaps its whole event loop, is being ended."""
-
-    @property
-    def has_lease(self) -> bool:
-        """Claim that the worker's lease is good, as far as its clock tells."""
-
-    async def ensure_lease(self) -> None:
-        """Wait until the worker's lease is good: after a stall somebody else may own its runs."""
-
-    def on_exit(self, hold: Hold, exit_: Exit) -> None:
-        """Hear that a run has left."""
-
-    def on_news(self) -> None:
-        """Hear that the store knows more of a run than has been passed on to it."""
-
-    def on_ready(self) -> None:
-        """Hear that there is something to claim."""
 
 
 class Hold:

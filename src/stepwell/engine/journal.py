@@ -16,8 +16,17 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
-from stepwell.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
-from stepwell.model.command import CLIENT_COMMANDS, Append, Command, Finish, Outcome
+from stepwell.errors import StoreBusy, StoreDiskError, StoreError, StoreFull, StoreReadOnly
+from stepwell.model.command import (
+    CLIENT_COMMANDS,
+    Append,
+    Command,
+    Create,
+    Finish,
+    Outcome,
+    PutChunk,
+    SendEvent,
+)
 from stepwell.model.limits import JOURNAL_BATCH_BYTES_MAX, JOURNAL_BATCH_COMMANDS_MAX
 from stepwell.model.step import Fact
 from stepwell.ports.clock import Clock
@@ -25,7 +34,7 @@ from stepwell.ports.store import Store
 from stepwell.ports.wakeups import Wakeups
 
 _LOG = logging.getLogger("stepwell.engine")
-_TRANSIENT = (StoreBusy, StoreFull, StoreReadOnly)
+_TRANSIENT = (StoreBusy, StoreDiskError, StoreFull, StoreReadOnly)
 LAZY_SECONDS = 0.01
 _RETRY_SECONDS_FIRST = 0.1
 _RETRY_SECONDS_MAX = 2.0
@@ -73,6 +82,10 @@ class Journal:
         reminders, self._reminders = self._reminders, {}
         for flush in reminders:
             flush()
+
+    def lose_patience(self) -> None:
+        """Outlast no locked or full database any longer: the process is about to stop."""
+        self._is_closing = True
 
     async def close(self) -> None:
         """Wait until everything that was submitted is durable or has failed."""
@@ -156,12 +169,22 @@ def _topic(command: Any) -> Hashable:
     return topic
 
 
-def _size(command: Command) -> int:
+def _size(command: Any) -> int:
+    """Estimate how many bytes a command stores."""
     size = 256
-    if isinstance(command, (Append, Finish)):
-        for fact in command.facts:
-            if fact.payload is not None:
-                size += len(fact.payload)
+    match command:
+        case Append() | Finish():
+            for fact in command.facts:
+                if fact.payload is not None:
+                    size += len(fact.payload)
+        case Create():
+            size += len(command.params)
+        case SendEvent():
+            size += len(command.payload)
+        case PutChunk():
+            size += len(command.data)
+        case _:
+            pass
     return size
 
 

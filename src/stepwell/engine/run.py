@@ -21,7 +21,8 @@ from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
 from stepwell.core.replay import fold
 from stepwell.engine.facts import NO_FAILURES, error_detail
-from stepwell.engine.hold import Hold, Keeper
+from stepwell.engine.hold import Hold
+from stepwell.engine.parties import Keeper
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
 from stepwell.engine.states import RunState

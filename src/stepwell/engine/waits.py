@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepwell.engine.parking import Park, Parking
+from stepwell.engine.parties import Holder
 from stepwell.engine.quiet import is_quiet
 from stepwell.engine.states import Exit, RunState, current_task
 from stepwell.errors import RunDropped, StoreError
@@ -20,9 +21,6 @@ from stepwell.model.command import EnterPause, Hibernate, Outcome, Wake
 from stepwell.model.event import PendingEvent
 from stepwell.model.step import Fact, FactKind
 from stepwell.ports.store import Claim
-
-if TYPE_CHECKING:
-    from stepwell.engine.hold import Hold
 
 _BUSY_RECHECK_SECONDS = 0.25
 _REFUSALS_MAX = 100
@@ -32,7 +30,7 @@ _FOR_EVER_SECONDS = 24 * 60 * 60
 class Waits:
     """What the branches of one run wait for, and with them the whole run."""
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Holder) -> None:
         self._hold = hold
         self._parking = Parking()
         self._gate: asyncio.Future[None] | None = None

@@ -88,7 +88,8 @@ class Terminate:
     Finished already: FINISHED. Else the holder is shut out (owner None, epoch + 1) and:
     without `rollback`: terminated now, with fact TERMINATED (`detail`), pending events deleted,
     expiry set by the error retention. With `rollback`: status rollingBack, ready now: a worker
-    claims it, runs the rollback handlers and ends it as terminated.
+    claims it, runs the rollback handlers and ends it as terminated. With `rollback` while it is
+    rolling back already: NOTHING, so that no handler is cut off and run again.
     """
 
     ref: Ref

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from stepwell.engine.services import Services
+from stepwell.errors import StoreError
 from stepwell.model.limits import PURGE_BATCH_MAX, REAP_BATCH_MAX
 from stepwell.worker.settings import WorkerSettings
 
@@ -18,6 +19,7 @@ _LOG = logging.getLogger("stepwell.worker")
 _PURGE_EVERY_BEATS = 12
 _PURGE_PAUSE_SECONDS = 0.05
 _REAP_SECONDS_MAX = 1.0
+_RETRY_SECONDS = 0.1
 
 
 class WorkerLease:
@@ -89,7 +91,10 @@ class WorkerLease:
 
     async def give_up(self) -> None:
         """Remove the lease; what is still held is handed back."""
-        await self._store.retire(worker=self.worker, now_ms=self._clock.now_ms())
+        try:
+            await self._store.retire(worker=self.worker, now_ms=self._clock.now_ms())
+        except StoreError as error:
+            _LOG.warning("the lease of worker %s has to lapse by itself: %s", self.worker, error)
 
     async def _purge_for_ever(self) -> None:
         await _sleep(self._beat_seconds)  # the first moments belong to what is ready
@@ -100,20 +105,34 @@ class WorkerLease:
                 _LOG.warning("what is past its retention is not deleted: %s", error)
             await _sleep(self._beat_seconds * _PURGE_EVERY_BEATS)
 
-    async def _renew(self) -> None:
+    @property
+    def is_good(self) -> bool:
+        """Claim that the lease has not lapsed, by the clock."""
+        return self._clock.now_ms() < self._expires_ms
+
+    async def ensure(self) -> None:
+        """Wait until the lease is good; runs start nothing new before that.
+
+        A lapsed lease is not lost yet: as long as nobody has reaped it, what is under way counts.
+        """
+        while not self.is_good:
+            await self._renew(unless_good=True)
+            if not self.is_good:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _renew(self, *, unless_good: bool = False) -> None:
         async with self._renewing:
+            if unless_good and self.is_good:
+                return
             try:
                 is_kept = await self._beat(self.worker)
             except Exception as error:  # noqa: BLE001  (the lease must outlive any single failure)
                 _LOG.warning("the lease of worker %s is not renewed: %s", self.worker, error)
-                if self._clock.now_ms() > self._expires_ms:
-                    self._lose("the database could not be reached in time")
-                    await self._take_another()
                 return
             if not is_kept:
                 # Whoever hears of the loss claims at once: let him do so under a name that lasts.
                 await self._take_another()
-                self._lose("it had lapsed")
+                self._lose()
 
     async def _beat(self, worker: str) -> bool:
         now_ms = self._clock.now_ms()
@@ -123,8 +142,8 @@ class WorkerLease:
             self._expires_ms = expires_ms
         return is_kept
 
-    def _lose(self, why: str) -> None:
-        _LOG.warning("this worker lost its lease (%s); its runs go on elsewhere", why)
+    def _lose(self) -> None:
+        _LOG.warning("the lease of this worker had lapsed; its runs go on elsewhere")
         self._on_lost()
 
     async def _take_another(self) -> None:

@@ -13,15 +13,21 @@ import random
 from collections.abc import Hashable, Iterable, Mapping
 
 from stepwell.engine.facts import error_detail
-from stepwell.engine.hold import Hold
+from stepwell.engine.parties import Holder
 from stepwell.engine.run import Run
 from stepwell.engine.services import Definition, Services
 from stepwell.engine.states import Exit, RunState
-from stepwell.errors import StoreError, WorkflowInternalError
+from stepwell.errors import (
+    HistoryTooNew,
+    StoreCorrupt,
+    StoreError,
+    WorkflowInternalError,
+)
 from stepwell.model.command import (
     Create,
     Delete,
     Finish,
+    Hibernate,
     Outcome,
     Pause,
     Release,
@@ -29,7 +35,7 @@ from stepwell.model.command import (
     Terminate,
 )
 from stepwell.model.instance import InstanceStatus, Lease, Ref
-from stepwell.model.limits import CLAIM_BATCH_MAX
+from stepwell.model.limits import ASIDE_MS, CLAIM_BATCH_MAX
 from stepwell.model.step import Fact, FactKind
 from stepwell.ports.clock import TimerHandle
 from stepwell.ports.store import Claim, Memory, Signal
@@ -41,6 +47,7 @@ from stepwell.worker.warm import WarmRuns
 _LOG = logging.getLogger("stepwell.worker")
 _EMPTY = Memory(facts=[], events=[])
 _RETRY_SECONDS = 0.2
+_OF_ONE = (StoreCorrupt, HistoryTooNew)  # failures of one instance's history, not of the store
 
 
 class Worker:
@@ -90,10 +97,12 @@ class Worker:
         claiming, *keeping = self._tasks
         await _end([claiming])
         await self._let_steps_end()
-        runs = list(self._running.values())
+        self._services.journal.lose_patience()
+        runs = [*self._running.values(), *self._warm.take_all()]
         await asyncio.gather(*(run.hold.hand_back() for run in runs), return_exceptions=True)
-        for run in (*runs, *self._warm.take_all()):
+        for run in runs:
             run.hold.drop()
+        await self._let_runs_end(runs)
         await _end(keeping)
         if self._timer is not None:
             self._timer.cancel()
@@ -109,10 +118,13 @@ class Worker:
             for wait in late:
                 wait.cancel()
 
-    @property
-    def running_count(self) -> int:
-        """Tell how many runs are held."""
-        return len(self._running)
+    async def _let_runs_end(self, runs: Iterable[Run]) -> None:
+        """Wait for what user code does about being stopped, for as long as for its steps."""
+        tasks = [run.hold.task for run in runs if run.hold.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._settings.grace_seconds)
+            for task in late:
+                _LOG.warning("%s has not ended, although it was cancelled", task.get_name())
 
     # ---- claiming ----------------------------------------------------------------------------
 
@@ -136,12 +148,16 @@ class Worker:
             room = min(self._settings.max_running - len(self._running), CLAIM_BATCH_MAX)
             if room <= 0:
                 return
+            worker = self._lease.worker
             claims = await self._store.claim(
-                worker=self._lease.worker,
+                worker=worker,
                 workflows=list(self._definitions),
                 limit=room,
                 now_ms=self._services.clock.now_ms(),
             )
+            if self._lease.worker != worker:  # lost meanwhile: nobody renews what was claimed
+                await self._release([claim.lease for claim in claims])
+                continue
             await self._start(claims)
             if len(claims) == room:
                 self._is_claim_due = True
@@ -188,10 +204,10 @@ class Worker:
             return
         try:
             memories = await self._store.load([claim.lease.key for claim in cold])
-        except StoreError:
-            raise
-        except Exception:  # noqa: BLE001  (one of them is damaged; find out which)
-            await self._start_one_by_one(cold)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, _OF_ONE):
+                raise
+            await self._start_one_by_one(cold)  # one of them is damaged, or newer; find out which
             return
         for claim in cold:
             self._start_cold(claim, memories.get(claim.lease.key, _EMPTY))
@@ -218,10 +234,22 @@ class Worker:
             try:
                 memories = await self._store.load([claim.lease.key])
                 self._start_cold(claim, memories.get(claim.lease.key, _EMPTY))
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001  (it ends this instance, and no other)
-                await self._give_up(claim, error)
+            except HistoryTooNew as error:
+                await self._step_aside(claim, error)
+            except Exception as error:
+                if isinstance(error, StoreError) and not isinstance(error, _OF_ONE):
+                    raise
+                await self._give_up(claim, error)  # it ends this instance, and no other
+
+    async def _step_aside(self, claim: Claim, error: HistoryTooNew) -> None:
+        """Leave an instance that a newer version has written to workers of that version."""
+        _LOG.warning("%s/%s is left to others for a while: %s", *claim.instance.ref, error)
+        wake_ms = self._services.clock.now_ms() + ASIDE_MS
+        await self._services.journal.submit(Hibernate(lease=claim.lease, facts=(), wake_ms=wake_ms))
+
+    async def _release(self, leases: Iterable[Lease]) -> None:
+        submit = self._services.journal.submit
+        await asyncio.gather(*(submit(Release(lease=lease)) for lease in leases))
 
     async def _give_up(self, claim: Claim, cause: Exception) -> None:
         """End an instance whose history is damaged; a restart forgets that history."""
@@ -270,7 +298,7 @@ class Worker:
         """Hear that there is something to claim."""
         self._claim_soon()
 
-    def on_exit(self, hold: Hold, exit_: Exit) -> None:
+    def on_exit(self, hold: Holder, exit_: Exit) -> None:
         """Hear that a run has left; its place is free."""
         run = self._running.get(hold.lease.key)
         was_running = run is not None and run.hold is hold

@@ -15,7 +15,14 @@ from typing import Any
 
 import pytest
 
-from stepwell.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from stepwell.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreDiskError,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
 from stepwell.model.command import Append, Command, Finish, SendEvent
 from stepwell.model.instance import InstanceStatus, Lease, Ref
 from stepwell.model.step import Fact, FactKind
@@ -78,7 +85,7 @@ def test_codes_are_numbered_from_one_to_the_last() -> None:
         (sqlite3.SQLITE_CANTOPEN_ISDIR, StoreReadOnly),
         (sqlite3.SQLITE_CORRUPT_INDEX, StoreCorrupt),
         (sqlite3.SQLITE_NOTADB, StoreCorrupt),
-        (sqlite3.SQLITE_IOERR_WRITE, StoreError),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreDiskError),
         (12345678, StoreError),
     ],
 )
@@ -93,7 +100,7 @@ def test_codes_become_the_right_kind(code: int, kind: type[StoreError]) -> None:
         (errno.ENOSPC, StoreFull),
         (errno.EROFS, StoreReadOnly),
         (errno.EACCES, StoreReadOnly),
-        (errno.EIO, StoreError),
+        (errno.EIO, StoreDiskError),
     ],
 )
 def test_errors_of_the_system_become_ours(code: int, kind: type[StoreError]) -> None:

@@ -182,6 +182,8 @@ class Commands:
         row = record.row
         if row.status.is_terminal:
             return Outcome.FINISHED
+        if command.rollback and row.status is InstanceStatus.ROLLING_BACK:
+            return Outcome.NOTHING
         record.wait_types = frozenset()
         self._table.change(record, now, owner=None, epoch=row.epoch + 1, paused_ms=None)
         if command.rollback:

@@ -323,6 +323,8 @@ class Batch:
     def _terminate(self, command: Terminate, found: _Found) -> Outcome:
         if found.status in TERMINAL:
             return Outcome.FINISHED
+        if command.rollback and found.status is _S.ROLLING_BACK:
+            return Outcome.NOTHING
         if command.rollback:
             self._sql.run("begin_rollback", key=found.key)
         else:

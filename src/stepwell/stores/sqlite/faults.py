@@ -6,7 +6,14 @@ import errno
 import sqlite3
 from typing import Final
 
-from stepwell.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from stepwell.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreDiskError,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
 
 _Meaning = tuple[type[StoreError], str]
 
@@ -26,7 +33,7 @@ _DAMAGED: Final = (
     StoreCorrupt,
     "is damaged; restore it from a backup, or save what can be read with `sqlite3 FILE .recover`",
 )
-_DISK: Final = (StoreError, "cannot be read or written; check the disk and its file system")
+_DISK: Final = (StoreDiskError, "cannot be read or written; check the disk and its file system")
 _VALUE: Final = (StoreError, "cannot take one of the values, so nothing was written")
 
 # By SQLite's primary code, and where it says more by its extended one.

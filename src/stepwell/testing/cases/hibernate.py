@@ -14,6 +14,7 @@ from stepwell.model.command import (
     SendEvent,
     SetStatus,
     Terminate,
+    Wake,
 )
 from stepwell.model.instance import InstanceStatus
 from stepwell.model.step import Fact, FactKind
@@ -61,6 +62,33 @@ async def woken_run_has_the_next_epoch(store: Store) -> None:
     await applied(store, Hibernate(lease=lease, facts=(), wake_ms=T0 + 1))
 
     same(lease.epoch + 1, (await take(store, now_ms=T0 + 1)).epoch)
+
+
+async def resting_run_may_be_wanted_back(store: Store) -> None:
+    """Wake: an instance that rests since this lease is ready now, and its epoch stays."""
+    lease = await held(store)
+    await applied(store, Hibernate(lease=lease, facts=(), wake_ms=T0 + 60))
+
+    same(Outcome.APPLIED, await do(store, Wake(lease=lease), T0 + 1))
+    same(lease.epoch + 1, (await take(store, now_ms=T0 + 1)).epoch)
+
+
+async def only_a_resting_run_is_wanted_back(store: Store) -> None:
+    """Wake of what is held, was claimed since, is paused or is gone: SUPERSEDED, and no change."""
+    lease = await held(store)
+    before = await row(store)
+    same(Outcome.SUPERSEDED, await do(store, Wake(lease=lease)))
+    same(before, await row(store))
+    await applied(store, Hibernate(lease=lease, facts=(), wake_ms=T0 + 60))
+    await applied(store, Pause(ref=REF))
+    same(Outcome.SUPERSEDED, await do(store, Wake(lease=lease)))
+    await applied(store, Resume(ref=REF))
+    again = await take(store)
+    await applied(store, Hibernate(lease=again, facts=(), wake_ms=T0 + 60))
+    before = await row(store)
+    same(Outcome.SUPERSEDED, await do(store, Wake(lease=lease)))
+    same(before, await row(store))
+    same(Outcome.SUPERSEDED, await do(store, Wake(lease=replace(lease, key=lease.key + 99))))
 
 
 async def hibernation_forgets_crashes(store: Store) -> None:

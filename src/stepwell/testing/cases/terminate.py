@@ -56,6 +56,19 @@ async def terminated_instance_is_kept_as_an_error(store: Store) -> None:
     same(1, await store.purge(now_ms=T0 + ERROR_MS, limit=9))
 
 
+async def second_rollback_changes_nothing(store: Store) -> None:
+    """Terminate with rollback, of an instance that is rolling back, leaves its holder alone."""
+    await held(store)
+    await applied(store, Terminate(ref=REF, rollback=True), T0 + 1)
+    lease = await take(store, now_ms=T0 + 1)
+    before = await row(store)
+
+    same(Outcome.NOTHING, await do(store, Terminate(ref=REF, rollback=True), T0 + 2))
+    same(before, await row(store))
+    same(Outcome.APPLIED, await do(store, Terminate(ref=REF), T0 + 3))
+    same(Outcome.SUPERSEDED, await do(store, EnterPause(lease=lease, facts=())))
+
+
 async def finished_instance_stays_finished(store: Store) -> None:
     """Terminate of a finished instance gives FINISHED and changes nothing, with rollback too."""
     for status in (InstanceStatus.COMPLETE, InstanceStatus.ERRORED, InstanceStatus.TERMINATED):
