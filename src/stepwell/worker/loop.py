@@ -47,6 +47,7 @@ from stepwell.worker.warm import WarmRuns
 _LOG = logging.getLogger("stepwell.worker")
 _EMPTY = Memory(facts=[], events=[])
 _RETRY_SECONDS = 0.2
+_POLLS_FOR_ORPHANS = 10
 _OF_ONE = (StoreCorrupt, HistoryTooNew)  # failures of one instance's history, not of the store
 
 
@@ -73,6 +74,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._is_claim_due = True
         self._is_signal_due = False
+        self._polls = 0
         self._timer: TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._pokes = pokes
@@ -188,7 +190,9 @@ class Worker:
             async with asyncio.timeout(self._settings.poll_seconds * jitter):
                 await self._wake.wait()
         except TimeoutError:  # nobody has said anything, which may be because a hint was lost
-            self._is_signal_due = self._is_signal_due or bool(self._running)
+            self._polls += 1
+            is_due = bool(self._running) or self._polls % _POLLS_FOR_ORPHANS == 0
+            self._is_signal_due = self._is_signal_due or is_due
         self._wake.clear()
 
     async def _start(self, claims: list[Claim]) -> None:
@@ -196,10 +200,8 @@ class Worker:
         for claim in claims:
             self._drop_earlier(claim)
             run = self._warm.take(claim.lease)
-            if run is None:
+            if run is None or not await self._start_warm(run, claim):
                 cold.append(claim)
-            else:
-                await self._start_warm(run, claim)
         if not cold:
             return
         try:
@@ -218,16 +220,18 @@ class Worker:
         if earlier is not None:
             earlier.hold.drop()
 
-    async def _start_warm(self, run: Run, claim: Claim) -> None:
+    async def _start_warm(self, run: Run, claim: Claim) -> bool:
+        """Wake a run in place; False if code of its own has ended it meanwhile."""
         try:
             events = await self._store.pending_events(claim.lease.key, run.hold.waits.events_seen)
         except BaseException:
             run.hold.drop()  # it cannot go on in place; the claim is handed back as an orphan
             raise
-        if run.hold.state is RunState.OVER:  # the lease of this worker was lost meanwhile
-            return
+        if run.hold.state is not RunState.RESTED:
+            return False
         self._running[claim.lease.key] = run
         run.hold.waits.wake_in_place(claim, events)
+        return True
 
     async def _start_one_by_one(self, claims: list[Claim]) -> None:
         for claim in claims:
