@@ -28,6 +28,7 @@ from stepwell.core.replay import StepRecord
 from stepwell.core.retry import is_retryable, retry_wait_ms
 from stepwell.engine.facts import NO_FAILURES, error_detail, restore_error
 from stepwell.engine.hold import Hold
+from stepwell.engine.logs import log_attempt
 from stepwell.engine.states import RunState
 from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
 from stepwell.model.limits import DELAY_FUNCTION_SECONDS_MAX, DELAY_MS_WITHOUT_FUNCTION
@@ -212,7 +213,7 @@ class Attempts:
             else:
                 fact = self._retry_fact(error, wait_ms)
                 self._hold.add_lazy((self._job.key, "failed", self._attempt), fact)
-                self._log("failed", error)
+                self._log("failed", error, wait_ms)
                 raise _RetryAt(fact.due_ms or 0)
         detail = error_detail(reason)
         await self._hold.commit(self._fact(FactKind.STEP_FAILED, self._attempt, None, detail))
@@ -283,41 +284,19 @@ class Attempts:
         began_ms = None if kind in _STARTS else self._began_ms or None
         return Fact(kind, now_ms, job.key, job.ordinal, attempt, began_ms, due_ms, None, detail)
 
-    def _log(self, outcome: str, error: BaseException | None = None) -> None:
-        log_attempt(self._hold, self._job.key, self._attempt, self._began_ms, outcome, error)
-
-
-def log_attempt(
-    hold: Hold,
-    key: StepKey,
-    attempt: int,
-    began_ms: int,
-    outcome: str,
-    error: BaseException | None = None,
-) -> None:
-    """Tell the program's log how an attempt ended."""
-    if not _LOG.isEnabledFor(logging.INFO):
-        return
-    workflow, id_ = hold.instance.ref
-    why = f": {error!r}" if error is not None else ""
-    _LOG.info(
-        "%s/%s %s attempt %d %s%s",
-        workflow,
-        id_,
-        key.label,
-        attempt,
-        outcome,
-        why,
-        extra={
-            "workflow": workflow,
-            "instance": id_,
-            "step": key.label,
-            "step_kind": str(key.kind),
-            "attempt": attempt,
-            "outcome": outcome,
-            "duration_ms": hold.now_ms() - began_ms,
-        },
-    )
+    def _log(
+        self, outcome: str, error: BaseException | None = None, next_ms: int | None = None
+    ) -> None:
+        hold = self._hold
+        log_attempt(
+            hold.instance.ref,
+            self._job.key,
+            self._attempt,
+            outcome,
+            duration_ms=hold.now_ms() - self._began_ms,
+            error=error,
+            next_ms=next_ms,
+        )
 
 
 class _RetryAt(Exception):

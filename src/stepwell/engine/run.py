@@ -22,6 +22,7 @@ from stepwell.core import payload
 from stepwell.core.replay import fold
 from stepwell.engine.facts import NO_FAILURES, error_detail
 from stepwell.engine.hold import Hold
+from stepwell.engine.logs import log_instance, shown
 from stepwell.engine.parties import Keeper
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
@@ -67,6 +68,7 @@ class Run:
         workflow, id_ = self.hold.instance.ref
         task = self.hold.task = loop.create_task(self._main(), name=f"stepwell {workflow}/{id_}")
         kind = FactKind.RUNNING if self.history.is_started else FactKind.STARTED
+        log_instance(self.hold.instance.ref, "goes on" if self.history.is_started else "starts")
         self.hold.add_lazy(kind, Fact(kind, self.hold.now_ms()))
         return task
 
@@ -115,6 +117,7 @@ class Run:
             await self.hold.finish(
                 InstanceStatus.COMPLETE, Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text)
             )
+            log_instance(self.hold.instance.ref, "complete")
 
     def _is_ended_from_outside(self) -> bool:
         """Claim that somebody ends this task, e.g. asyncio.run at its end: it is only dropped."""
@@ -136,7 +139,7 @@ class Run:
 
     async def _fail(self, error: BaseException) -> None:
         await self.hold.waits.settle()
-        _LOG.info("%s/%s failed: %r", *self.hold.instance.ref, error, exc_info=error)
+        log_instance(self.hold.instance.ref, "failed", error=error)
         await RollbackPhase(self.hold, self.steps).after_failure(error)
 
     async def _resume_rollback(self) -> None:
@@ -151,5 +154,5 @@ class Run:
             raise
         except BaseException as error:  # noqa: BLE001  (it merely ends this replay)
             ref = self.hold.instance.ref
-            _LOG.debug("replay of %s/%s for its rollback ended with %r", *ref, error)
+            _LOG.debug("replay of %s/%s for its rollback ended with %s", *ref, shown(error))
         await RollbackPhase(self.hold, self.steps).resume()

@@ -19,7 +19,7 @@ from stepwell.core.config import config_from_detail, resolve_config
 from stepwell.core.events import detail_text, read_detail
 from stepwell.core.names import check_event_type, check_step_name
 from stepwell.core.replay import History, Progress, StepRecord
-from stepwell.engine.attempts import Attempts, Job, context_of, log_attempt, start_detail
+from stepwell.engine.attempts import Attempts, Job, context_of, start_detail
 from stepwell.engine.callbacks import (
     Callback,
     FirstTurn,
@@ -30,6 +30,7 @@ from stepwell.engine.callbacks import (
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.forward import Forward, as_replayed, encode_result
 from stepwell.engine.hold import Hold
+from stepwell.engine.logs import log_attempt
 from stepwell.engine.plans import RollbackPlan, make_plan
 from stepwell.engine.states import RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
@@ -95,7 +96,8 @@ class Steps:
             self._hold.leave_attempt(task)
         if self._hold.waits.is_pausing:
             await self._hold.waits.pass_gate()
-        log_attempt(self._hold, key, 1, fact.began_ms or 0, "completed")
+        duration_ms = self._hold.now_ms() - (fact.began_ms or 0)
+        log_attempt(self._hold.instance.ref, key, 1, "completed", duration_ms=duration_ms)
         return as_replayed(first.value, fact.payload or "null")
 
     async def _pass_gate(self) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from stepwell.engine.logs import log_instance
 from stepwell.engine.parking import Park, Parking
 from stepwell.engine.parties import Holder
 from stepwell.engine.quiet import is_quiet
@@ -227,6 +229,7 @@ class Waits:
             self._hold.state = RunState.RESTED
             for park in self._parking:
                 park.cancel_timer()
+            log_instance(self._hold.instance.ref, self._what_for())
             self._hold.leave(Exit.RESTED)
         elif outcome is Outcome.STAY:
             self._hold.state = RunState.LIVE
@@ -239,6 +242,12 @@ class Waits:
         else:
             self._hold.drop()
         self._settle()
+
+    def _what_for(self) -> str:
+        """Say what the run waits for, to people."""
+        types = " or ".join(repr(type_) for type_ in self._parking.event_types)
+        until = datetime.fromtimestamp(self._parking.due_ms / 1000, UTC).isoformat(" ", "seconds")
+        return f"waits for event {types} until {until}" if types else f"waits until {until}"
 
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
