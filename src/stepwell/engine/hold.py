@@ -44,7 +44,7 @@ class Hold:
         self.task: asyncio.Task[None] | None = None
         self.keeper = keeper
         self.waits = Waits(self)
-        self.threads = Threads(services.threads)
+        self._threads: Threads | None = None
         self._lazy: dict[Hashable, Fact] = {}
         self.parting: dict[StepKey, Fact] = {}  # written only if the run is handed back meanwhile
         self._commits = 0
@@ -169,6 +169,13 @@ class Hold:
             _LOG.error("%s/%s stops here: %s", *self.instance.ref, error, extra={"error": error})
         self.drop()
         return RunDropped()
+
+    @property
+    def threads(self) -> Threads:
+        """The threads of its sync callables."""
+        if self._threads is None:
+            self._threads = Threads(self.services.threads)
+        return self._threads
 
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""

@@ -21,6 +21,11 @@ _OWN = str(Path(__file__).parent.parent)
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], "<frozen")
 
 
+def is_detailed() -> bool:
+    """Claim that anybody wants to know of each step that succeeds."""
+    return _LOG.isEnabledFor(logging.INFO)
+
+
 def log_attempt(
     ref: Ref,
     key: StepKey,

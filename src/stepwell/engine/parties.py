@@ -58,8 +58,8 @@ class Keeper(Protocol):
         """Claim that the worker, and with it perhaps its whole event loop, is being ended."""
 
     @property
-    def has_lease(self) -> bool:
-        """Claim that the worker's lease is good, as far as its clock tells."""
+    def lease_until_ms(self) -> int:
+        """When the worker's lease lapses if it is not renewed."""
 
     async def ensure_lease(self) -> None:
         """Wait until the worker's lease is good: after a stall somebody else may own its runs."""

@@ -30,7 +30,7 @@ from stepwell.engine.callbacks import (
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.forward import Forward, as_replayed, encode_result
 from stepwell.engine.hold import Hold
-from stepwell.engine.logs import log_attempt
+from stepwell.engine.logs import is_detailed, log_attempt
 from stepwell.engine.plans import RollbackPlan, make_plan
 from stepwell.engine.states import RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
@@ -96,8 +96,9 @@ class Steps:
             self._hold.leave_attempt(task)
         if self._hold.waits.is_pausing:
             await self._hold.waits.pass_gate()
-        duration_ms = self._hold.now_ms() - (fact.began_ms or 0)
-        log_attempt(self._hold.instance.ref, key, 1, "completed", duration_ms=duration_ms)
+        if is_detailed():
+            duration_ms = self._hold.now_ms() - (fact.began_ms or 0)
+            log_attempt(self._hold.instance.ref, key, 1, "completed", duration_ms=duration_ms)
         return as_replayed(first.value, fact.payload or "null")
 
     async def _pass_gate(self) -> None:
@@ -211,7 +212,7 @@ class Steps:
         resolved = resolve_config(call.config, call.options, self._hold.services.limits)
         return (
             not self._was_crashed
-            and self._hold.keeper.has_lease
+            and self._hold.now_ms() < self._hold.keeper.lease_until_ms
             and resolved.config.retries.limit > 0
             and not self._hold.waits.is_pausing
             and shape_of(call.callback).is_async

@@ -316,7 +316,7 @@ class Waits:
             await asyncio.shield(self._gate)
         if hold.state is not RunState.LIVE:
             await self.settle()
-        if not hold.keeper.has_lease:
+        if hold.now_ms() >= hold.keeper.lease_until_ms:
             await hold.keeper.ensure_lease()
 
     def _start_pause(self) -> None:

@@ -39,7 +39,7 @@ class WorkerLease:
         self._beat_seconds = settings.lease_seconds / 3
         self._on_lost = on_lost
         self._on_freed = on_freed
-        self._expires_ms = 0
+        self.expires_ms = 0
         self._renewing = asyncio.Lock()
         self.worker = _new_name()
 
@@ -73,7 +73,7 @@ class WorkerLease:
         others may have slept as well: all get this turn to renew theirs.
         """
         now_ms = self._clock.now_ms()
-        if now_ms >= self._expires_ms:
+        if now_ms >= self.expires_ms:
             await self._renew()
             return
         freed = await self._store.reap(now_ms=now_ms, limit=REAP_BATCH_MAX)
@@ -108,7 +108,7 @@ class WorkerLease:
     @property
     def is_good(self) -> bool:
         """Claim that the lease has not lapsed, by the clock."""
-        return self._clock.now_ms() < self._expires_ms
+        return self._clock.now_ms() < self.expires_ms
 
     async def ensure(self) -> None:
         """Wait until the lease is good; runs start nothing new before that.
@@ -139,7 +139,7 @@ class WorkerLease:
         expires_ms = now_ms + self._lease_ms
         is_kept = await self._store.beat(worker=worker, expires_ms=expires_ms, now_ms=now_ms)
         if is_kept:
-            self._expires_ms = expires_ms
+            self.expires_ms = expires_ms
         return is_kept
 
     def _lose(self) -> None:

@@ -286,9 +286,9 @@ class Worker:
         return any(task.done() or task.cancelling() > 0 for task in self._tasks)
 
     @property
-    def has_lease(self) -> bool:
-        """Claim that the lease is good, as far as the clock tells."""
-        return self._lease.is_good
+    def lease_until_ms(self) -> int:
+        """When the lease lapses if it is not renewed."""
+        return self._lease.expires_ms
 
     async def ensure_lease(self) -> None:
         """Wait until the lease is good: after a stall somebody else may own these runs."""
