@@ -244,7 +244,8 @@ def _resumed(log: _Log) -> None:
 
 
 def _completed(log: _Log) -> None:
-    log.add("workflow_completed", output=_Shown(log.output()))
+    unreached = log.detail.get("unreached")
+    log.add("workflow_completed", output=_Shown(log.output()), unreached_steps=unreached)
 
 
 def _errored(log: _Log) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from stepwell.authoring.step import WorkflowStep
 from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
+from stepwell.core.events import detail_text
 from stepwell.core.replay import fold
 from stepwell.engine.facts import NO_FAILURES, error_detail
 from stepwell.engine.hold import Hold
@@ -114,10 +115,17 @@ class Run:
         except BaseException as error:  # noqa: BLE001  (it becomes the instance's error)
             await self._fail(error)
         else:
-            await self.hold.finish(
-                InstanceStatus.COMPLETE, Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text)
-            )
-            log_instance(self.hold.instance.ref, "complete")
+            await self._complete(text)
+
+    async def _complete(self, text: str) -> None:
+        unreached = [key.label for key in self.steps.unreached()]
+        detail = detail_text(unreached=unreached or None)
+        fact = Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text, detail=detail)
+        await self.hold.finish(InstanceStatus.COMPLETE, fact)
+        what = "complete"
+        if unreached:
+            what += f", without steps that had run before the code was changed: {unreached}"
+        log_instance(self.hold.instance.ref, what)
 
     def _is_ended_from_outside(self) -> bool:
         """Claim that somebody ends this task, e.g. asyncio.run at its end: it is only dropped."""

@@ -106,6 +106,15 @@ class Steps:
         if self._hold.waits.is_pausing:
             await self._hold.waits.pass_gate()
 
+    def unreached(self) -> list[StepKey]:
+        """Name the recorded steps that this run's code has not called: it has changed since."""
+        counts = self._counts
+        return [
+            key
+            for key in self.history.records
+            if key.kind is not StepKind.ROLLBACK and counts.get((key.kind, key.name), 0) < key.count
+        ]
+
     def _key(self, kind: StepKind, name: str) -> StepKey:
         counter = (kind, name)
         try:
