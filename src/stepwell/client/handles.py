@@ -8,19 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
+from stepwell.client.desk import Desk
+from stepwell.client.listening import Listening
 from stepwell.client.registry import retention_of
+from stepwell.client.requests import (
+    check_page_size,
+    encode_event,
+    read_cursor,
+    read_event,
+    read_status,
+)
 from stepwell.client.views import InstanceState, StepView, state_of, steps_of
 from stepwell.core import payload
 from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
 from stepwell.core.target import parse_target
 from stepwell.engine.facts import error_of
-from stepwell.engine.journal import Journal
-from stepwell.engine.services import Definition
 from stepwell.errors import (
     InstanceAlreadyExists,
     InstanceErrored,
@@ -41,12 +47,11 @@ from stepwell.model.command import (
     SendEvent,
     Terminate,
 )
-from stepwell.model.instance import Instance, InstanceStatus, Ref, TriggerSource
-from stepwell.model.limits import FACTS_PAGE_MAX, Limits
+from stepwell.model.instance import Instance, Ref, TriggerSource
+from stepwell.model.limits import FACTS_PAGE_MAX
 from stepwell.model.step import Fact, FactKind
-from stepwell.ports.clock import Clock
-from stepwell.ports.store import Store
-from stepwell.ports.wakeups import Wakeups
+
+__all__ = ["Desk", "InstancePage", "Workflow", "WorkflowInstance"]
 
 _LOG = logging.getLogger("stepwell.client")
 _DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
@@ -54,28 +59,6 @@ _DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
     None: {"code": 10001, "message": "workflows.api.error.internal_server"},
 }
 _ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What handles work with."""
-
-    store: Store
-    journal: Journal
-    clock: Clock
-    limits: Limits
-    pokes: Wakeups
-    changes: Wakeups
-    definitions: Mapping[str, Definition]
-
-    async def do(self, command: ClientCommand) -> Outcome:
-        """Write a command, and tell the workers of this process."""
-        outcome = await self.journal.submit(command, is_patient=False)
-        if outcome is Outcome.APPLIED:
-            self.pokes.publish(command)
-            if isinstance(command, Delete | Restart | Terminate):
-                await asyncio.sleep(0)  # a run that has ended itself by this goes no further
-        return outcome
 
 
 class Workflow:
@@ -178,9 +161,9 @@ class Workflow:
         self, status: str | None = None, limit: int = 25, cursor: str | None = None
     ) -> InstancePage:
         """List instances, newest first; the page's `cursor` asks for the next page."""
-        _check_page_size(limit, self._desk.limits.page_max)
+        check_page_size(limit, self._desk.limits.page_max)
         rows = await self._desk.store.list_instances(
-            self.name, status=_status(status), before_key=_cursor(cursor), limit=limit
+            self.name, status=read_status(status), before_key=read_cursor(cursor), limit=limit
         )
         more = str(rows[-1].key) if len(rows) == limit else None
         return InstancePage([WorkflowInstance(self._desk, row.ref, row) for row in rows], more)
@@ -279,7 +262,7 @@ class WorkflowInstance:
             return _result(self._ref, await self._wait_end())
 
     async def _wait_end(self) -> Fact:
-        with _Listening(self._desk, self._ref) as changed:
+        with Listening(self._desk, self._ref) as changed:
             while True:
                 end = await self._end() or await changed.wait()
                 if end is not None:
@@ -347,9 +330,9 @@ class WorkflowInstance:
             WorkflowError: code `instance.in_finite_state`, the instance has ended.
             InvalidRequest: the type breaks a rule; nothing was stored.
         """
-        given, payload = _read_event(type, payload)
+        given, payload = read_event(type, payload)
         name = check_event_type(given)
-        text = _encode_event(payload, self._desk.limits, name)
+        text = encode_event(payload, self._desk.limits, name)
         command = SendEvent(ref=self._ref, type=name, payload=text)
         if await self._do(command) is Outcome.FINISHED:
             raise WorkflowError(
@@ -381,7 +364,7 @@ class WorkflowInstance:
         wanted = None if types is None else frozenset(types)
         while True:
             instance = await self._find()
-            with _Listening(self._desk, self._ref, instance.key) as changed:
+            with Listening(self._desk, self._ref, instance.key) as changed:
                 facts = await self._desk.store.read_facts(
                     instance.key, after_id=read, limit=FACTS_PAGE_MAX
                 )
@@ -418,44 +401,6 @@ class WorkflowInstance:
         return outcome
 
 
-class _Listening:
-    """Hears of changes to one instance.
-
-    Its ref hears of its end and of what clients do; its key hears of every write of its run; both
-    hear from time to time that anything may have changed.
-    """
-
-    def __init__(self, desk: Desk, *topics: Hashable) -> None:
-        self._changes = desk.changes
-        self._topics = topics
-        self._has_changed = False
-        self._waiting: asyncio.Future[None] | None = None
-        self._end: Fact | None = None
-
-    def _hear(self, _topic: object, end: Fact | None) -> None:
-        self._end = end or self._end
-        self._has_changed = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    def __enter__(self) -> Self:
-        for topic in self._topics:
-            self._changes.listen(topic, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for topic in self._topics:
-            self._changes.unlisten(topic, self._hear)
-
-    async def wait(self) -> Fact | None:
-        """Wait for a hint; gives the instance's last fact if it was told."""
-        if not self._has_changed:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        self._has_changed = False
-        return self._end
-
-
 def _news(facts: Sequence[Fact], after: int) -> list[LogEvent]:
     return [event for fact in facts for event in spell_out(fact) if event.id > after]
 
@@ -469,44 +414,5 @@ def _result(ref: Ref, last: Fact) -> Any:
     raise InstanceErrored(f"{ref.workflow}/{ref.id} ended with {error!r}") from error
 
 
-def _read_event(given: str | Mapping[str, Any], payload: Any) -> tuple[Any, Any]:
-    if not isinstance(given, Mapping):
-        return given, payload
-    unknown = sorted(map(str, set(given) - {"type", "payload"}))
-    if unknown or payload is not None:
-        what = f"has unknown keys {unknown}" if unknown else "stands beside a payload"
-        raise InvalidRequest(f"the event {what}; give a type and a payload, or a mapping of both")
-    return given.get("type"), given.get("payload")
-
-
-def _encode_event(value: Any, limits: Limits, type_: str) -> str:
-    return payload.encode(
-        value, bytes_max=limits.event_bytes_max, what=f"the payload of event {type_!r}"
-    )
-
-
 def _not_found(ref: Ref) -> InstanceNotFound:
     return InstanceNotFound(f"workflow {ref.workflow!r} has no instance {ref.id!r}")
-
-
-def _status(word: str | None) -> InstanceStatus | None:
-    if word is None:
-        return None
-    try:
-        return InstanceStatus(word)
-    except ValueError:
-        words = ", ".join(InstanceStatus)
-        raise InvalidRequest(f"{word!r} is no status; there are {words}") from None
-
-
-def _cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isdecimal():
-        raise InvalidRequest(f"{cursor!r} is no cursor; use the `cursor` of the page before")
-    return int(cursor)
-
-
-def _check_page_size(limit: object, maximum: int) -> None:
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= maximum:
-        raise InvalidRequest(f"limit is {limit!r}; it must be a whole number, 1 to {maximum}")
