@@ -16,15 +16,20 @@ from stepwell.client.listening import Listening
 from stepwell.client.registry import retention_of
 from stepwell.client.requests import (
     check_page_size,
+    check_seconds,
     encode_event,
     read_cursor,
     read_event,
+    read_event_id,
+    read_event_types,
+    read_retention,
     read_status,
 )
 from stepwell.client.views import InstanceState, StepView, state_of, steps_of
 from stepwell.core import payload
 from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
+from stepwell.core.shown import shown
 from stepwell.core.target import parse_target
 from stepwell.engine.facts import error_of
 from stepwell.errors import (
@@ -88,7 +93,7 @@ class Workflow:
             InstanceAlreadyExists: the id is taken (until retention ends or it is deleted).
             InvalidRequest: id, params or retention break a rule; nothing was stored.
         """
-        command = self._create(id, params, retention)
+        command = self._create(id, params, read_retention(retention, "retention"))
         if await self._desk.do(command) is Outcome.EXISTS:
             raise InstanceAlreadyExists(
                 f"workflow {self.name!r} has an instance {command.ref.id!r} already; "
@@ -177,14 +182,15 @@ class Workflow:
 
     def _parse_item(self, index: int, item: Any) -> Create:
         if not isinstance(item, Mapping):
-            raise InvalidRequest(f"item {index} of the batch is no mapping: {item!r:.80}")
-        unknown = sorted(set(item) - {"id", "params", "retention"})
+            raise InvalidRequest(f"item {index} of the batch is no mapping: {shown(item)}")
+        unknown = sorted(map(str, set(item) - {"id", "params", "retention"}))
         if unknown:
             raise InvalidRequest(
                 f"item {index} of the batch has unknown keys {unknown}; "
                 "there are id, params and retention"
             )
-        return self._create(item.get("id"), item.get("params"), item.get("retention"))
+        retention = read_retention(item.get("retention"), f"retention of item {index} of the batch")
+        return self._create(item.get("id"), item.get("params"), retention)
 
     def _create(self, id_: str | None, params: Any, retention: Mapping[str, Any] | None) -> Create:
         if id_ is None:
@@ -256,6 +262,7 @@ class WorkflowInstance:
             InstanceTerminated: it was terminated.
             TimeoutError: it has not ended in time; it goes on.
         """
+        check_seconds(timeout)
         if timeout is None:
             return _result(self._ref, await self._wait_end())
         async with asyncio.timeout(timeout):
@@ -359,9 +366,8 @@ class WorkflowInstance:
             cursor: only events with a greater id.
             types: only events of these types (it ends at the end all the same).
         """
-        after = cursor or 0
+        after, wanted = read_event_id(cursor), read_event_types(types)
         read = fact_before(after)
-        wanted = None if types is None else frozenset(types)
         while True:
             instance = await self._find()
             with Listening(self._desk, self._ref, instance.key) as changed:
