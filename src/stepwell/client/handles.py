@@ -15,6 +15,7 @@ from stepwell.client.desk import Desk
 from stepwell.client.listening import Listening
 from stepwell.client.registry import retention_of
 from stepwell.client.requests import (
+    check_id_is_text,
     check_page_size,
     check_seconds,
     encode_event,
@@ -30,7 +31,7 @@ from stepwell.core import payload
 from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
 from stepwell.core.shown import shown
-from stepwell.core.target import parse_target
+from stepwell.core.target import Target, find_step, near_steps, parse_target
 from stepwell.engine.facts import error_of
 from stepwell.errors import (
     InstanceAlreadyExists,
@@ -93,6 +94,7 @@ class Workflow:
             InstanceAlreadyExists: the id is taken (until retention ends or it is deleted).
             InvalidRequest: id, params or retention break a rule; nothing was stored.
         """
+        check_id_is_text(id)
         command = self._create(id, params, read_retention(retention, "retention"))
         if await self._desk.do(command) is Outcome.EXISTS:
             raise InstanceAlreadyExists(
@@ -294,20 +296,37 @@ class WorkflowInstance:
         """Run again from the top, or from a step: that step and all that started later run anew.
 
         Args:
-            from_step: a name, or `{"name", "count": 1, "type": "do" | "sleep" | "waitForEvent"}`.
+            from_step: a name (the first `do` of that name; else the sleep or wait of that name;
+                else `name-count` as steps() shows it), or
+                `{"name", "count": 1, "type": "do" | "sleep" | "waitForEvent"}`.
 
         Raises:
             WorkflowError: code `instance.cannot_restart`, that step is not in the history.
+            InvalidRequest: `from_step` breaks a rule, or may mean a sleep or a wait.
         """
-        target = None if from_step is None else parse_target(from_step)
-        command = Restart(ref=self._ref, step=target)
-        if await self._desk.do(command) is Outcome.NOT_FOUND:
+        if from_step is None:
+            await self._do(Restart(ref=self._ref))
+            return
+        target = parse_target(from_step)
+        if await self._desk.do(Restart(ref=self._ref, step=target.key)) is Outcome.NOT_FOUND:
+            await self._restart_as_named(target)
+
+    async def _restart_as_named(self, target: Target) -> None:
+        """Restart from a step other than the plain reading, which is tried without the history."""
+        keys = {fact.step for fact in await self._facts() if fact.step is not None}
+        found = find_step(target, keys)
+        if found is not None:
+            outcome = await self._desk.do(Restart(ref=self._ref, step=found))
+            if outcome is not Outcome.NOT_FOUND:
+                return
             await self._find()  # the instance itself may be what is missing
-            raise WorkflowError(
-                f"step {from_step!r} is not in the history of {self._ref.workflow}/{self._ref.id}; "
-                "see steps() for the names and counts that are",
-                code="instance.cannot_restart",
-            )
+        near = near_steps(target, keys)
+        raise WorkflowError(
+            f"step {shown(target.name)} is not in the history of {self._ref.workflow}/"
+            f"{self._ref.id}; {f'near it: {near}; ' if near else ''}"
+            "see steps() for the names and counts that are",
+            code="instance.cannot_restart",
+        )
 
     async def terminate(self, *, rollback: bool = False) -> None:
         """End the instance now; with `rollback`, undo its steps first.

@@ -20,6 +20,16 @@ _CURSOR = re.compile("[0-9]{1,19}")
 _A_TYPE = "step_completed"
 
 
+def check_id_is_text(id: object) -> None:
+    """Refuse an id that is no text, which may be params in the wrong place."""
+    if id is not None and not isinstance(id, str):
+        raise InvalidRequest(
+            f"Instance id {shown(id)} is not allowed: it is no text but a {type(id).__name__}; "
+            "did you mean create(params=…)? Choose another id, or leave it out to get one.",
+            code="instance.invalid_id",
+        )
+
+
 def read_event(given: str | Mapping[str, Any], payload: Any) -> tuple[Any, Any]:
     """Give type and payload of an event, which may come apart or in one mapping."""
     if not isinstance(given, Mapping):

@@ -46,9 +46,10 @@ def state_of(instance: Instance, last: Fact | None) -> InstanceState:
 class StepView(dict[str, Any]):
     """One step as people see it: a dict whose keys are also attributes.
 
-    Keys: `name` (with counter), `type` (step, sleep, waitForEvent, rollback), `start`, `end`
-    (datetimes; `end` None while it runs), `success` (None while it runs), `output`, `error`,
-    `config`, `attempts` (list of `{attempt, start, end, success, error}`).
+    Keys: `name` (the label: name and counter), `step_name` and `count` (the two apart), `type`
+    (step, sleep, waitForEvent, rollback), `start`, `end` (datetimes; `end` None while it
+    runs), `success` (None while it runs), `output`, `error`, `config`, `attempts` (list of
+    `{attempt, start, end, success, error}`).
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -88,7 +89,8 @@ def steps_of(facts: Iterable[Fact]) -> list[StepView]:
 
 def _begun(key: StepKey, first: LogEvent) -> StepView:
     return StepView(
-        name=key.label, type=_TYPES[key.kind], start=first.timestamp, end=None,
+        name=key.label, step_name=key.name, count=key.count,
+        type=_TYPES[key.kind], start=first.timestamp, end=None,
         success=None, output=None, error=None, config=None, attempts=[],
     )  # fmt: skip
 
