@@ -94,3 +94,32 @@ async def test_s026_a_missing_step_names_those_near_it(url: str) -> None:
         for from_step in (None, "create usr"):
             with pytest.raises(InstanceNotFound):
                 await instance.restart(from_step)
+
+
+async def test_a_result_that_does_not_come_in_time(url: str) -> None:
+    """The TimeoutError names the instance and its status; the instance goes on."""
+
+    async def run(event: Any, step: Any) -> Any:
+        return (await step.wait_for_event("wait", "go")).payload
+
+    async with stepwell.open(url, workflows=[flow(run)], linger_seconds=0) as well:
+        instance = await well.workflow("Flow").create("slow")
+        async for event in instance.subscribe():
+            if event.type == "workflow_waiting":
+                break
+        late = r"Flow/slow has not ended within 0\.01 seconds; it goes on, now waiting"
+        with pytest.raises(TimeoutError, match=late):
+            await instance.result(timeout=0.01)
+        await instance.send_event("go", 5)
+
+        assert 5 == await instance.result(timeout=10)
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+async def test_a_result_that_is_there_needs_no_time(url: str, timeout: float) -> None:
+    """What has ended gives its result, however little time there is."""
+    async with stepwell.open(url, workflows=[flow(nothing)]) as well:
+        instance = await well.workflow("Flow").create()
+        await instance.result(10)
+
+        assert "done" == await instance.result(timeout)

@@ -262,15 +262,26 @@ class WorkflowInstance:
         Raises:
             InstanceErrored: it ended with an error, which is the cause.
             InstanceTerminated: it was terminated.
-            TimeoutError: it has not ended in time; it goes on.
+            TimeoutError: it has not ended in time; it goes on. The message tells its status.
         """
         check_seconds(timeout)
-        if timeout is None:
-            return _result(self._ref, await self._wait_end())
-        async with asyncio.timeout(timeout):
-            return _result(self._ref, await self._wait_end())
+        return _result(self._ref, await self._wait_end(timeout))
 
-    async def _wait_end(self) -> Fact:
+    async def _wait_end(self, timeout: float | None) -> Fact:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._hear_end()
+        except TimeoutError:
+            end = await self._end()  # what is there needs no time
+            if end is not None:
+                return end
+            status = (await self._find()).status
+            raise TimeoutError(
+                f"{self._ref.workflow}/{self._ref.id} has not ended within {timeout} seconds; "
+                f"it goes on, now {status}. Call result() again to wait on, or terminate() it"
+            ) from None
+
+    async def _hear_end(self) -> Fact:
         with Listening(self._desk, self._ref) as changed:
             while True:
                 end = await self._end() or await changed.wait()
