@@ -123,3 +123,11 @@ async def test_a_result_that_is_there_needs_no_time(url: str, timeout: float) ->
         await instance.result(10)
 
         assert "done" == await instance.result(timeout)
+
+
+async def test_the_client_shows_its_workflows(url: str) -> None:
+    """The repr of the client names the workflows it was opened with."""
+    async with stepwell.open(url, workflows=[flow(nothing), flow(nothing, "Other")]) as well:
+        assert "<Stepwell of Flow, Other>" == repr(well)
+    async with stepwell.open(url) as well:
+        assert "<Stepwell without workflows>" == repr(well)

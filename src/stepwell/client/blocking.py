@@ -60,10 +60,18 @@ class BlockingInstance:
         self._portal = portal
         self._inner = inner
 
+    def __repr__(self) -> str:
+        return f"<BlockingInstance {self.workflow_name}/{self.id}>"
+
     @property
     def id(self) -> str:
         """Id of the instance."""
         return self._inner.id
+
+    @property
+    def workflow_name(self) -> str:
+        """Name of its workflow."""
+        return self._inner.workflow_name
 
     def status(self) -> InstanceState:
         """Tell how the instance is."""
@@ -120,6 +128,9 @@ class BlockingWorkflow:
         self._inner = inner
         self.name = inner.name
 
+    def __repr__(self) -> str:
+        return f"<BlockingWorkflow {self.name!r}>"
+
     def create(
         self,
         id: str | None = None,
@@ -167,6 +178,11 @@ class BlockingStepwell:
         self._opened = opened
         self._portal: Portal | None = None
         self._inner: Stepwell | None = None
+
+    def __repr__(self) -> str:
+        if self._inner is None:
+            return "<BlockingStepwell, not open>"
+        return f"<Blocking{repr(self._inner)[1:]}"
 
     def __enter__(self) -> Self:
         self._portal = Portal()

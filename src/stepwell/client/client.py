@@ -18,6 +18,10 @@ class Stepwell:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
+    def __repr__(self) -> str:
+        names = ", ".join(sorted(self._desk.definitions))
+        return f"<Stepwell of {names}>" if names else "<Stepwell without workflows>"
+
     def workflow(self, workflow: str | WorkflowClass) -> Workflow:
         """Give the handle of a workflow, by its class or its name.
 

@@ -64,6 +64,7 @@ _DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
     Outcome.NOT_FOUND: {"code": 10400, "message": "workflows.api.error.instance.not_found"},
     None: {"code": 10001, "message": "workflows.api.error.internal_server"},
 }
+_ERROR_CHARS_MAX = 2_000
 _ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
 
 
@@ -447,7 +448,9 @@ def _result(ref: Ref, last: Fact) -> Any:
     if last.kind is FactKind.TERMINATED:
         raise InstanceTerminated(f"{ref.workflow}/{ref.id} was terminated")
     error = error_of(last.detail)
-    raise InstanceErrored(f"{ref.workflow}/{ref.id} ended with {error!r}") from error
+    raise InstanceErrored(
+        f"{ref.workflow}/{ref.id} ended with {shown(error, _ERROR_CHARS_MAX)}"
+    ) from error
 
 
 def _not_found(ref: Ref) -> InstanceNotFound:
