@@ -75,6 +75,7 @@ async def open(
             changes=changes,
             definitions=definitions,
         )
+        stack.callback(desk.close)
         heard: list[Callable[[], None]] = []
         if chosen.worker and definitions:
             threads = ThreadPool(chosen.max_threads)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Self, TypeVar
 
 from stepwell.client.client import Stepwell
+from stepwell.client.desk import closed
 from stepwell.client.handles import Workflow, WorkflowInstance
 from stepwell.client.registry import WorkflowClass
 from stepwell.client.views import InstanceState, StepView
 from stepwell.core.events import LogEvent
+from stepwell.errors import StepwellError
 
 T = TypeVar("T")
 
@@ -24,14 +27,27 @@ class Portal:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stepwell-blocking")
         self._thread.start()
+        # Between the question whether it is closed and the hand-over nothing may close it.
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run it in the loop and give its result; an interrupt of the caller cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run it in the loop and give its result; an interrupt of the caller cancels it.
+
+        Raises:
+            StepwellError: the portal is closed, or was closed before there was a result.
+        """
+        with self._lock:
+            if self._is_closed:
+                work.close()  # else Python warns that nobody awaited it
+                raise closed()
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
-        except BaseException:  # KeyboardInterrupt too: the work must not go on unseen
+        except BaseException as error:  # KeyboardInterrupt too: the work must not go on unseen
             future.cancel()
+            if isinstance(error, CancelledError) and self._is_closed:
+                raise closed() from None
             raise
 
     def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
@@ -43,10 +59,24 @@ class Portal:
                 return
 
     def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """End what still runs in the loop, the loop and its thread."""
+        with self._lock:
+            self._is_closed = True
+        try:
+            asyncio.run_coroutine_threadsafe(_end_tasks(), self._loop).result()
+        finally:  # an interrupt of somebody who has no patience left
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+async def _end_tasks() -> None:
+    """Cancel every task of the loop, as asyncio.run does: some thread may wait for it."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 async def _next(source: AsyncIterator[T]) -> T:
@@ -185,6 +215,10 @@ class BlockingStepwell:
         return f"<Blocking{repr(self._inner)[1:]}"
 
     def __enter__(self) -> Self:
+        if self._portal is not None:
+            raise StepwellError(
+                "this client was entered before; call stepwell.blocking.open(…) for another"
+            )
         self._portal = Portal()
         try:
             self._inner = self._portal.call(self._opened.__aenter__())
@@ -203,7 +237,7 @@ class BlockingStepwell:
     def workflow(self, workflow: str | WorkflowClass) -> BlockingWorkflow:
         """Give the handle of a workflow, by its class or its name."""
         if self._portal is None or self._inner is None:
-            raise RuntimeError("it is not open: use `with stepwell.blocking.open(…) as well`")
+            raise StepwellError("it is not open: use `with stepwell.blocking.open(…) as well`")
         return BlockingWorkflow(self._portal, self._inner.workflow(workflow))
 
 

@@ -28,7 +28,9 @@ class Stepwell:
         Raises:
             WorkflowNotFound: it is not among the workflows given to `open`. (With none given,
                 any name is good: the workers that know it are elsewhere.)
+            StepwellError: it is closed.
         """
+        self._desk.check_open()
         given = self._name(workflow) if isinstance(workflow, type) else workflow
         name = check_workflow_name(given)
         if self._desk.definitions and name not in self._desk.definitions:
