@@ -42,7 +42,8 @@ async def open(
 
     Args:
         url: `sqlite:///path/to/file.db`, or `sqlite://:memory:` for one that dies with the process.
-        workflows: classes, or a mapping name → class.
+        workflows: classes, or a mapping name → class. Without any, nothing runs here: instances can
+            be created under any name, unchecked, and wait for a worker that knows it.
         env: what workflows get as `self.env`.
         limits: per workflow name, e.g. `{"billing": {"steps": 100}}`.
         retention: per workflow name, `{"success_retention": …, "error_retention": …}`.

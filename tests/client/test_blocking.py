@@ -8,6 +8,7 @@ import pytest
 
 import stepwell.blocking
 from stepwell import InstanceErrored
+from stepwell.errors import InvalidRequest, WorkflowNotFound
 from tests.engine.support import flow
 
 
@@ -50,3 +51,12 @@ def test_an_error_without_a_repr_is_given_as_the_others(url: str) -> None:
 
         assert "x" == str(caught.value.__cause__)
         assert {"name": "_Bad", "message": "x"} == instance.status().error
+
+
+def test_a_misspelt_workflow_is_refused_at_once(url: str) -> None:
+    """With workflows given, a name that none of them has is refused before anything is created."""
+    with stepwell.blocking.open(url, workflows=[flow(nothing)]) as well:
+        with pytest.raises(WorkflowNotFound, match="there are: Flow"):
+            well.workflow("Flaw")
+        with pytest.raises(InvalidRequest, match="Workflow name int"):
+            well.workflow(5)  # type: ignore[arg-type]

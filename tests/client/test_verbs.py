@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stepwell
 from stepwell import InstanceNotFound, WorkflowError
-from stepwell.errors import InvalidRequest
+from stepwell.errors import InvalidRequest, WorkflowNotFound
 from tests.engine.support import flow
 
 
@@ -131,3 +132,16 @@ async def test_the_client_shows_its_workflows(url: str) -> None:
         assert "<Stepwell of Flow, Other>" == repr(well)
     async with stepwell.open(url) as well:
         assert "<Stepwell without workflows>" == repr(well)
+
+
+async def test_without_a_worker_instances_wait_for_one(tmp_path: Path) -> None:
+    """Where no workflow is given any name is good, and nothing runs before a worker knows it."""
+    url = f"sqlite:///{tmp_path}/well.db"
+    async with stepwell.open(url) as well:
+        await well.workflow("Flow").create("a")
+    async with stepwell.open(url, workflows=[flow(nothing)], worker=False) as well:
+        with pytest.raises(WorkflowNotFound, match="no workflow 'Flaw' here; there are: Flow"):
+            well.workflow("Flaw")
+        assert "queued" == (await (await well.workflow("Flow").get("a")).status()).status
+    async with stepwell.open(url, workflows=[flow(nothing)]) as well:
+        assert "done" == await (await well.workflow("Flow").get("a")).result(10)
