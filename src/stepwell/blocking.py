@@ -32,6 +32,7 @@ def open(
     `worker=False` with some, run nothing here: what is created waits for another process that
     has the workflow and a worker. With workflows given, `workflow(name)` takes only theirs and
     checks params; without, a misspelt name is not noticed.
+
     The arguments are those of `stepwell.open`.
 
     Raises:

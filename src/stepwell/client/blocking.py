@@ -104,7 +104,7 @@ class BlockingInstance:
         return self._inner.workflow_name
 
     def status(self) -> InstanceState:
-        """Tell how the instance is."""
+        """Tell how the instance is; see `WorkflowInstance.status`."""
         return self._portal.call(self._inner.status())
 
     def result(self, timeout: float | None = None) -> Any:
@@ -112,41 +112,44 @@ class BlockingInstance:
         return self._portal.call(self._inner.result(timeout))
 
     def pause(self) -> None:
-        """Ask for a pause."""
+        """Ask for a pause; see `WorkflowInstance.pause`."""
         self._portal.call(self._inner.pause())
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause; see `WorkflowInstance.resume`."""
         self._portal.call(self._inner.resume())
 
     def restart(self, from_step: str | Mapping[str, Any] | None = None) -> None:
-        """Run again, from the top or from a step."""
+        """Run again, from the top or from a step; see `WorkflowInstance.restart`."""
         self._portal.call(self._inner.restart(from_step))
 
     def terminate(self, *, rollback: bool = False) -> None:
-        """End the instance."""
+        """End the instance; see `WorkflowInstance.terminate`."""
         self._portal.call(self._inner.terminate(rollback=rollback))
 
     def delete(self) -> None:
-        """Remove the instance."""
+        """Remove the instance; see `WorkflowInstance.delete`."""
         self._portal.call(self._inner.delete())
 
     def send_event(self, type: str | Mapping[str, Any], payload: Any = None) -> None:
-        """Send an event."""
+        """Send an event; see `WorkflowInstance.send_event`."""
         self._portal.call(self._inner.send_event(type, payload))
 
     def steps(self) -> list[StepView]:
-        """Describe its steps."""
+        """Describe its steps; see `WorkflowInstance.steps`."""
         return self._portal.call(self._inner.steps())
 
     def events(self) -> list[LogEvent]:
-        """Give the event log."""
+        """Give the event log; see `WorkflowInstance.events`."""
         return self._portal.call(self._inner.events())
 
     def subscribe(
         self, cursor: int | None = None, types: Sequence[str] | None = None
     ) -> Iterator[LogEvent]:
-        """Give the event log and then what happens, until the instance ends."""
+        """Give the event log and then what happens, until the instance ends.
+
+        See `WorkflowInstance.subscribe`.
+        """
         return self._portal.iterate(self._inner.subscribe(cursor, types))
 
 
@@ -175,7 +178,7 @@ class BlockingWorkflow:
         return [self._wrap(one) for one in self._portal.call(self._inner.create_batch(items))]
 
     def get(self, id: str) -> BlockingInstance:
-        """Find an instance."""
+        """Find an instance; see `Workflow.get`."""
         return self._wrap(self._portal.call(self._inner.get(id)))
 
     def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -185,7 +188,7 @@ class BlockingWorkflow:
     def list(
         self, status: str | None = None, limit: int = 25, cursor: str | None = None
     ) -> BlockingPage:
-        """List instances, newest first."""
+        """List instances, newest first; see `Workflow.list`."""
         page = self._portal.call(self._inner.list(status, limit, cursor))
         return BlockingPage([self._wrap(one) for one in page], page.cursor)
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from stepwell.client.desk import Desk
+from stepwell.client.ending import ENDS, result_of
 from stepwell.client.listening import Listening
 from stepwell.client.registry import retention_of
 from stepwell.client.requests import (
@@ -32,12 +33,9 @@ from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
 from stepwell.core.shown import shown
 from stepwell.core.target import Target, find_step, near_steps, parse_target
-from stepwell.engine.facts import error_of
 from stepwell.errors import (
     InstanceAlreadyExists,
-    InstanceErrored,
     InstanceNotFound,
-    InstanceTerminated,
     InvalidRequest,
     StoreError,
     WorkflowError,
@@ -55,7 +53,7 @@ from stepwell.model.command import (
 )
 from stepwell.model.instance import Instance, Ref, TriggerSource
 from stepwell.model.limits import FACTS_PAGE_MAX
-from stepwell.model.step import Fact, FactKind
+from stepwell.model.step import Fact
 
 __all__ = ["Desk", "InstancePage", "Workflow", "WorkflowInstance"]
 
@@ -64,8 +62,6 @@ _DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
     Outcome.NOT_FOUND: {"code": 10400, "message": "workflows.api.error.instance.not_found"},
     None: {"code": 10001, "message": "workflows.api.error.internal_server"},
 }
-_ERROR_CHARS_MAX = 2_000
-_ENDS = frozenset({FactKind.COMPLETED, FactKind.ERRORED, FactKind.TERMINATED})
 
 
 class Workflow:
@@ -88,12 +84,18 @@ class Workflow:
 
         Args:
             id: at most 100 of letters, digits, `-`, `_`; default: a random UUID.
-            params: given to `run` as `event.payload`; validated to its declared type.
-            retention: `{success_retention, error_retention}`, durations.
+            params: given to `run` as `event.payload`; validated to its declared type. At most
+                1 MiB when stored; default: an empty mapping.
+            retention: `{"success_retention", "error_retention"}`: how long the instance is kept
+                after its end, a terminated one like one with an error. A number of milliseconds,
+                a text such as "3 days", or a timedelta; at most 365 days. Default: what the
+                workflow says, else 30 days.
 
         Raises:
             InstanceAlreadyExists: the id is taken (until retention ends or it is deleted).
             InvalidRequest: id, params or retention break a rule; nothing was stored.
+            NotSerializableError: params hold what cannot be stored; `path` says where.
+            PayloadTooLargeError: params are above their maximum.
         """
         check_id_is_text(id)
         command = self._create(id, params, read_retention(retention, "retention"))
@@ -128,7 +130,8 @@ class Workflow:
         """Find an instance.
 
         Raises:
-            InstanceNotFound: there is none of this id.
+            InstanceNotFound: there is none of this id, or no more: retention has ended.
+            InvalidRequest: no instance can have this id.
         """
         ref = Ref(self.name, check_addressed_id(id))
         if await self._desk.store.find(ref) is None:
@@ -168,7 +171,16 @@ class Workflow:
     async def list(
         self, status: str | None = None, limit: int = 25, cursor: str | None = None
     ) -> InstancePage:
-        """List instances, newest first; the page's `cursor` asks for the next page."""
+        """List instances, newest first; the page's `cursor` asks for the next page.
+
+        Args:
+            status: one of `InstanceStatus`, e.g. "running" or "waitingForPause"; default: all.
+            limit: of one page, 1 to 100.
+            cursor: of the page before; default: the first page.
+
+        Raises:
+            InvalidRequest: one of the three is nothing of the kind.
+        """
         check_page_size(limit, self._desk.limits.page_max)
         rows = await self._desk.store.list_instances(
             self.name, status=read_status(status), before_key=read_cursor(cursor), limit=limit
@@ -248,7 +260,11 @@ class WorkflowInstance:
         return f"<WorkflowInstance {self._ref.workflow}/{self._ref.id}>"
 
     async def status(self) -> InstanceState:
-        """Tell how the instance is: `status`, `output`, `error`, `rollback`."""
+        """Tell how the instance is: `status`, `output`, `error`, `rollback`.
+
+        Raises:
+            InstanceNotFound: it was deleted, or its retention has ended. Each method may.
+        """
         instance = await self._find()
         if not instance.status.is_terminal:
             return state_of(instance, None)
@@ -266,7 +282,7 @@ class WorkflowInstance:
             TimeoutError: it has not ended in time; it goes on. The message tells its status.
         """
         check_seconds(timeout)
-        return _result(self._ref, await self._wait_end(timeout))
+        return result_of(self._ref, await self._wait_end(timeout))
 
     async def _wait_end(self, timeout: float | None) -> Fact:
         try:
@@ -294,18 +310,28 @@ class WorkflowInstance:
         if not instance.status.is_terminal:
             return None
         last = await self._desk.store.last_fact(instance.key)
-        return last if last is not None and last.kind in _ENDS else None
+        return last if last is not None and last.kind in ENDS else None
 
     async def pause(self) -> None:
-        """Ask for a pause: steps in flight end first. Nothing happens unless running or waiting."""
+        """Ask for a pause; returns once that is on disk.
+
+        Attempts in flight end first (`waitingForPause`), then the status is `paused`: nothing new
+        starts, no timer runs out, events gather. Unless running or waiting, nothing happens.
+        """
         await self._do(Pause(ref=self._ref))
 
     async def resume(self) -> None:
-        """Go on after a pause; timers move later by its length. Else nothing happens."""
+        """Go on after a pause, or take back one that is asked for; else nothing happens.
+
+        Sleeps, timeouts of waits and pauses between attempts end later by the length of the pause.
+        """
         await self._do(Resume(ref=self._ref))
 
     async def restart(self, from_step: str | Mapping[str, Any] | None = None) -> None:
         """Run again from the top, or from a step: that step and all that started later run anew.
+
+        From any status; id, params and timestamp stay. From the top, events that nobody took yet
+        are discarded; from a step they stay.
 
         Args:
             from_step: a name (the first `do` of that name; else the sleep or wait of that name;
@@ -343,6 +369,9 @@ class WorkflowInstance:
     async def terminate(self, *, rollback: bool = False) -> None:
         """End the instance now; with `rollback`, undo its steps first.
 
+        Code that runs is cancelled at its next await. With `rollback`, this returns at once with
+        the status `rollingBack`; the rollbacks of all steps that began then run, last step first.
+
         Raises:
             WorkflowError: code `instance.cannot_terminate`, it has ended already.
         """
@@ -354,19 +383,28 @@ class WorkflowInstance:
             )
 
     async def delete(self) -> None:
-        """Remove the instance and all it stored, whatever it is doing; no rollback runs."""
+        """Remove the instance and all it stored, whatever it is doing; no rollback runs.
+
+        Its id is free at once.
+        """
         await self._do(Delete(ref=self._ref))
 
     async def send_event(self, type: str | Mapping[str, Any], payload: Any = None) -> None:
         """Send an event; it waits for the instance if the instance does not wait for it yet.
 
+        It ends one `wait_for_event` of exactly its type, the oldest; such a wait lasts 24 hours
+        unless it says otherwise. This returns once the event is on disk.
+
         Args:
-            type: of the event; or, as Cloudflare has it, one mapping `{"type", "payload"}`.
-            payload: what the wait gives.
+            type: of the event, at most 100 of letters, digits, `-`, `_`; or, as Cloudflare has
+                it, one mapping `{"type", "payload"}`.
+            payload: what the wait gives; at most 1 MiB when stored.
 
         Raises:
             WorkflowError: code `instance.in_finite_state`, the instance has ended.
             InvalidRequest: the type breaks a rule; nothing was stored.
+            NotSerializableError: the payload holds what cannot be stored; `path` says where.
+            PayloadTooLargeError: the payload is above its maximum.
         """
         given, payload = read_event(type, payload)
         name = check_event_type(given)
@@ -394,8 +432,12 @@ class WorkflowInstance:
         """Give the event log and then what happens, until the instance ends.
 
         Args:
-            cursor: only events with a greater id.
-            types: only events of these types (it ends at the end all the same).
+            cursor: only events with a greater id; default: all.
+            types: only events of these types, which `stepwell.core.events.EVENT_TYPES` lists, e.g.
+                "step_completed", "workflow_paused" (it ends at the end all the same).
+
+        Raises:
+            InvalidRequest: at the first event: the cursor is no number, or a type is unknown.
         """
         after, wanted = read_event_id(cursor), read_event_types(types)
         read = fact_before(after)
@@ -409,7 +451,7 @@ class WorkflowInstance:
                     if wanted is None or event.type in wanted:
                         yield event
                 read = facts[-1].id if facts else read
-                if facts and facts[-1].kind in _ENDS:
+                if facts and facts[-1].kind in ENDS:
                     return
                 if len(facts) < FACTS_PAGE_MAX:
                     if instance.status.is_terminal:  # the cursor lay beyond the end
@@ -440,17 +482,6 @@ class WorkflowInstance:
 
 def _news(facts: Sequence[Fact], after: int) -> list[LogEvent]:
     return [event for fact in facts for event in spell_out(fact) if event.id > after]
-
-
-def _result(ref: Ref, last: Fact) -> Any:
-    if last.kind is FactKind.COMPLETED:
-        return payload.decode(last.payload) if last.payload is not None else None
-    if last.kind is FactKind.TERMINATED:
-        raise InstanceTerminated(f"{ref.workflow}/{ref.id} was terminated")
-    error = error_of(last.detail)
-    raise InstanceErrored(
-        f"{ref.workflow}/{ref.id} ended with {shown(error, _ERROR_CHARS_MAX)}"
-    ) from error
 
 
 def _not_found(ref: Ref) -> InstanceNotFound:
