@@ -24,7 +24,7 @@ def check_id_is_text(id: object) -> None:
     """Refuse an id that is no text, which may be params in the wrong place."""
     if id is not None and not isinstance(id, str):
         raise InvalidRequest(
-            f"Instance id {shown(id)} is not allowed: it is no text but a {type(id).__name__}; "
+            f"Instance id {shown(id)} is not allowed: it is of type {type(id).__name__}, not text; "
             "did you mean create(params=…)? Choose another id, or leave it out to get one.",
             code="instance.invalid_id",
         )
