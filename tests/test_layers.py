@@ -1,5 +1,6 @@
 """The layers of the package hold: imports go down only, and the model stands on its own."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -22,6 +23,17 @@ def graph():
     return grimp.build_graph("stepwell", include_external_packages=True, cache_dir=None)
 
 
+@pytest.fixture
+def loggers_stay_on():
+    """Switch loggers on again that the linter's own set-up of logging switches off."""
+    known = [log for log in logging.root.manager.loggerDict.values() if hasattr(log, "disabled")]
+    were = [log.disabled for log in known]
+    yield
+    for log, was_disabled in zip(known, were, strict=True):
+        log.disabled = was_disabled
+
+
+@pytest.mark.usefixtures("loggers_stay_on")
 def test_contracts(capsys):
     """Every contract of [tool.importlinter] in pyproject.toml is kept."""
     exit_code = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
