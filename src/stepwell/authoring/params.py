@@ -5,7 +5,7 @@
 
 Whatever pydantic understands is a type to validate with: models, dataclasses, TypedDicts, unions,
 `list[int]`. Without a declared type, or with one that pydantic has no schema for, params are taken
-as they are.
+as they are. They are validated once, where they are given, since a validator may change its value.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def validate_params(adapter: pydantic.TypeAdapter[Any] | None, value: Any) -> An
         return {} if value is None else value
     if value is None:
         return _validate_absent(adapter)
+    if value == {} and _takes_nothing(adapter):  # what Cloudflare gives where nothing was given
+        return None
     try:
         return adapter.validate_python(value)
     except pydantic.ValidationError as problems:
@@ -120,6 +122,10 @@ def _validate_absent(adapter: pydantic.TypeAdapter[Any]) -> Any:
         return adapter.validate_python({})
     except pydantic.ValidationError as problems:
         raise _invalid(problems) from problems
+
+
+def _takes_nothing(adapter: pydantic.TypeAdapter[Any]) -> bool:
+    return bool(adapter.core_schema["type"] == "none")
 
 
 def _invalid(problems: pydantic.ValidationError) -> InvalidRequest:
@@ -144,7 +150,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _is_type(declared: Any) -> bool:
     """Claim that a type argument says something."""
-    return declared not in (Any, object, None, type(None)) and not isinstance(declared, TypeVar)
+    return declared not in (Any, object) and not isinstance(declared, TypeVar)
 
 
 def _base_arguments(cls: type, wanted: type) -> tuple[Any, ...]:

@@ -214,8 +214,6 @@ class Workflow:
         definition = self._desk.definitions.get(self.name)
         limits = self._desk.limits
         default = definition.retention if definition is not None else None
-        if params is None:
-            params = {}
         if definition is not None:
             params = definition.validate(params)
         text = payload.encode(
@@ -226,7 +224,8 @@ class Workflow:
             params=text,
             trigger=TriggerSource.BINDING,
             retention=retention_of(retention or {}, limits, default),
-            detail=detail_text(trigger="binding"),
+            # Else the worker validates them: only once, as a validator may change what it gets.
+            detail=detail_text(trigger="binding", is_validated=definition is not None or None),
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from stepwell.core.events import read_detail
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 
 
@@ -56,6 +57,7 @@ class History:
     Attributes:
         records: the record of each step that has started.
         params: stored params.
+        has_valid_params: whoever created the instance knew the workflow, and has validated them.
         is_started: the instance has begun before.
         rollback_detail: detail of ROLLBACK_STARTED, once rolling back has begun.
         last_ordinal: the highest ordinal given so far.
@@ -63,6 +65,7 @@ class History:
 
     records: dict[StepKey, StepRecord] = field(default_factory=dict)
     params: str = "null"
+    has_valid_params: bool = False
     is_started: bool = False
     rollback_detail: str | None = None
     last_ordinal: int = 0
@@ -108,6 +111,7 @@ def _fold_instance(history: History, fact: Fact) -> None:
     match fact.kind:
         case FactKind.QUEUED:
             history.params = fact.payload or "null"
+            history.has_valid_params = read_detail(fact.detail).get("is_validated") is True
         case FactKind.STARTED:
             history.is_started = True
         case FactKind.RESUMED:

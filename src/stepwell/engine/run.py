@@ -134,7 +134,9 @@ class Run:
         return self.hold.state is not RunState.LIVE or (is_cancelled and self.hold.keeper.is_ending)
 
     async def _call_run(self) -> Any:
-        params = self._definition.validate(payload.decode(self.history.params))
+        params = payload.decode(self.history.params)
+        if not self.history.has_valid_params:
+            params = self._definition.validate(params)
         event: WorkflowEvent[Any] = WorkflowEvent(
             payload=params,
             timestamp=datetime.fromtimestamp(self.hold.instance.created_ms / 1000, UTC),
