@@ -22,6 +22,7 @@ from stepwell.errors import InvalidRequest
 Env = TypeVar("Env")
 Params = TypeVar("Params")
 Item = TypeVar("Item")
+Positive = Annotated[int, pydantic.Field(gt=0)]
 
 
 class Event(Generic[Params]):
@@ -54,6 +55,13 @@ class Settings(TypedDict):
     """Params as a TypedDict."""
 
     colour: str
+
+
+class Palette(Settings, total=False):
+    """Params as a TypedDict with a base, optional keys, and itself inside."""
+
+    sizes: list[int]
+    inner: Palette
 
 
 class Strict(pydantic.BaseModel, strict=True):
@@ -112,6 +120,56 @@ class Broken(Entrypoint):  # type: ignore[type-arg]
         """Do the work."""
 
 
+class BrokenBase(Entrypoint[Any, "list[Gone]"]):  # type: ignore[name-defined]
+    """Declares what cannot be read, in its base."""
+
+
+class Opposed(Entrypoint[Any, int]):
+    """Declares two things."""
+
+    async def run(self, event: Event[str], step: Any) -> Any:  # type: ignore[override]
+        """Do the work."""
+
+
+class ByInnerText(Entrypoint[Any, list["Signup"]]):
+    """Declares its params in its base, partly as text."""
+
+
+class Noted(Entrypoint):  # type: ignore[type-arg]
+    """Adds a rule to the type."""
+
+    async def run(self, event: Event[Positive], step: Any) -> Any:
+        """Do the work."""
+
+
+class Hidden(Entrypoint[Any, Signup]):
+    """Has an event whose class only a type checker knows."""
+
+    async def run(self, event: Nowhere[Signup], step: Any) -> Any:  # type: ignore[name-defined]  # noqa: F821
+        """Do the work."""
+
+
+class Unnamed(Entrypoint):  # type: ignore[type-arg]
+    """Imports the event for type checkers alone, and says nothing of its params."""
+
+    async def run(self, event: nowhere.Event, step: Any) -> Any:  # type: ignore[name-defined]  # noqa: F821
+        """Do the work."""
+
+
+class Alike(Entrypoint[Any, Settings]):
+    """Says the same in other words."""
+
+    async def run(self, event: Event[dict[str, Any]], step: Any) -> Any:  # type: ignore[override]
+        """Do the work."""
+
+
+class Wider(Entrypoint[Any, int]):
+    """Takes more than it gets."""
+
+    async def run(self, event: Event[int | str], step: Any) -> Any:  # type: ignore[override]
+        """Do the work."""
+
+
 class Short(Entrypoint):  # type: ignore[type-arg]
     """Has a `run` of another shape."""
 
@@ -129,7 +187,12 @@ class Short(Entrypoint):  # type: ignore[type-arg]
         (OfSwapped, Signup),
         (ByEvent, Signup),
         (Bare, NO_TYPE),
-        (Broken, NO_TYPE),
+        (ByInnerText, list[Signup]),
+        (Noted, Positive),
+        (Hidden, Signup),
+        (Unnamed, NO_TYPE),
+        (Alike, Settings),
+        (Wider, int),
         (Short, NO_TYPE),
         (Entrypoint, NO_TYPE),
         (int, NO_TYPE),
@@ -138,6 +201,52 @@ class Short(Entrypoint):  # type: ignore[type-arg]
 def test_where_the_type_is_declared(cls: type, declared: Any) -> None:
     """In the base, through bases between, or at `run`; else there is none."""
     assert declared == declared_params_type(cls, Entrypoint, Event)
+
+
+@pytest.mark.parametrize(
+    ("cls", "problem"),
+    [
+        (Broken, r"test_params\.Broken declares the event of its run as 'Event\[Gone\]'.*'Gone'"),
+        (BrokenBase, r"test_params\.BrokenBase declares the params of its base as .*Gone"),
+        (Opposed, r"test_params\.Opposed .* differently: int in its base, str at the event"),
+    ],
+)
+def test_a_declaration_that_cannot_be_kept_is_refused(cls: type, problem: str) -> None:
+    """A type that nobody would validate against is no silent promise."""
+    with pytest.raises(InvalidRequest, match=problem):
+        declared_params_type(cls, Entrypoint, Event)
+
+
+def test_a_type_of_the_function_around_is_found() -> None:
+    """A class inside a function is known where `run` uses it."""
+
+    class Inner(pydantic.BaseModel):
+        size: int
+
+    class Local(Entrypoint):  # type: ignore[type-arg]
+        async def run(self, event: Event[Inner], step: Any) -> Any:
+            return Inner
+
+    assert Inner is declared_params_type(Local, Entrypoint, Event)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"colour": 1}, "params.colour"),
+        ({}, "params.colour"),
+        ({"colour": "red", "sizes": ["x"]}, r"params.sizes\[0\]"),
+        ({"colour": "red", "inner": {"colour": "red", "sizes": 1}}, "params.inner.sizes"),
+    ],
+)
+@pytest.mark.parametrize("wrap", ["Palette", "list[Palette]", "dict[str, Palette | None]"])
+def test_a_typed_dict_of_typing_is_validated(wrap: str, value: Any, place: str) -> None:
+    """A TypedDict is looked into on every Python, wherever in the type it stands."""
+    declared = eval(wrap)
+    whole = {"Palette": value, "list[Palette]": [value]}.get(wrap, {"a": value})
+
+    with pytest.raises(InvalidRequest, match=place.removeprefix("params")):
+        ParamsCodec(declared).validate(whole)
 
 
 @pytest.mark.parametrize("declared", [Any, object])

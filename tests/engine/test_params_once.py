@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 import pydantic
@@ -10,6 +11,7 @@ import typing_extensions
 
 import stepwell
 from stepwell import InstanceErrored, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from stepwell.errors import InvalidRequest
 from tests.engine.support import Open, on_disk
 
 Cents = Annotated[int, pydantic.BeforeValidator(lambda euros: round(euros * 100))]
@@ -126,3 +128,52 @@ async def test_what_does_not_fit_at_run_ends_the_instance(open_well: Open, url: 
         async with open_well([Nothing]):
             with pytest.raises(InstanceErrored, match="do not fit"):
                 await instance.result(10)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        5,
+        lambda _self: 1,
+        lambda _self, event: 1,
+        lambda _self, event, step, more: 1,
+        staticmethod(lambda event: 1),
+    ],
+)
+async def test_a_run_that_cannot_be_called_is_refused(run: Any) -> None:
+    """What would fail at every instance fails when the workflow is given to `open`."""
+    workflow = type("Wrong", (WorkflowEntrypoint,), {"run": run})
+
+    with pytest.raises(InvalidRequest, match=r"Wrong cannot be called with event and step"):
+        async with stepwell.open("sqlite://:memory:", workflows=[workflow]):
+            pass
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda _self, event, step: 1,
+        lambda *arguments: 1,
+        lambda _self, event, step, more=1: 1,
+        staticmethod(lambda event, step: 1),
+        functools.partial(print, "a"),
+    ],
+)
+async def test_a_run_of_another_shape_is_taken(run: Any) -> None:
+    """Whatever takes event and step will do."""
+    workflow = type("Right", (WorkflowEntrypoint,), {"run": run})
+
+    async with stepwell.open("sqlite://:memory:", workflows=[workflow]) as well:
+        assert ["Right"] == list(well.workflows)
+
+
+async def test_a_declaration_that_cannot_be_read_is_refused_by_open() -> None:
+    """No instance is created whose params nobody would validate."""
+
+    class Wrong(WorkflowEntrypoint[Any, int]):
+        async def run(self, event: WorkflowEvent[str], step: WorkflowStep) -> None:  # type: ignore[override]
+            """Do nothing."""
+
+    with pytest.raises(InvalidRequest, match="differently: int in its base, str at the event"):
+        async with stepwell.open("sqlite://:memory:", workflows=[Wrong]):
+            pass

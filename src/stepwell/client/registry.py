@@ -26,7 +26,8 @@ def define(
     """Check workflow classes and give their definitions by name.
 
     Raises:
-        InvalidRequest: two of one name, no workflow class, no `run`, a bad name or limit.
+        InvalidRequest: two of one name, no workflow class, no usable `run`, a bad name or limit, a
+            declaration of params that cannot be read.
     """
     named = workflows.items() if isinstance(workflows, Mapping) else _named(workflows)
     found: dict[str, Definition] = {}
@@ -104,6 +105,26 @@ def _check_class(entrypoint: Any, name: str | None) -> None:
         raise InvalidRequest(
             f"workflow class {_place(entrypoint)} has no run(event, step) of its own; define it"
         )
+    if not _takes_two(entrypoint):
+        raise InvalidRequest(
+            f"run of workflow class {_place(entrypoint)} cannot be called with event and step; "
+            "write async def run(self, event, step)"
+        )
+
+
+def _takes_two(entrypoint: WorkflowClass) -> bool:
+    """Claim that `run` can be called with two arguments."""
+    run: Any = entrypoint.run
+    if not callable(run):
+        return False
+    is_method = inspect.isfunction(inspect.getattr_static(entrypoint, "run"))
+    try:
+        inspect.signature(run).bind(*range(3 if is_method else 2))
+    except TypeError:
+        return False
+    except ValueError:  # some builtins have no signature
+        return True
+    return True
 
 
 def _steps_max(name: str, given: Mapping[str, Any], limits: Limits) -> int:
