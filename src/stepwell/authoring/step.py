@@ -132,7 +132,9 @@ class WorkflowStep:
         options = dict(options)
         depends = options.pop("depends", None)
         is_concurrent = options.pop("concurrent", False)
-        call = _parse(name or function.__name__, function, config, options)
+        if name is None:
+            name = getattr(function, "__name__", None)  # a partial has none, and is refused below
+        call = _parse(name, function, config, options)
         registry = self._registry = self._registry or StepRegistry()
         decorated = DecoratedStep(
             call, self._driver.do, registry, depends=depends, is_concurrent=is_concurrent
