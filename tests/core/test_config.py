@@ -41,14 +41,15 @@ def test_nothing_given_is_the_shared_default() -> None:
 @pytest.mark.parametrize(
     ("raw", "named"),
     [
-        ({"retries": {"limit": 3}}, "delay missing"),
-        ({"retries": {"delay": 3}}, "limit missing"),
-        ({"retries": {}}, "limit and delay missing"),
+        ({"retries": {"limit": 3}}, "without 'delay'"),
+        ({"retries": {"delay": 3}}, "without 'limit'"),
+        ({"retries": {}}, "without 'limit' and 'delay'"),
         ({"retries": {**RETRIES, "delai": 1}}, "unknown key 'delai' in retries"),
         ({"retries": {**RETRIES, "delay": "nonsense"}}, "retries.delay 'nonsense'"),
         ({"timeout": 0}, "timeout is 0"),
         ({"timeout": "0"}, "timeout is '0'"),
-        ({"sensitive": "all"}, "sensitive is 'all'; it must be only 'output'"),
+        ({"sensitive": "all"}, "sensitive is 'all'; it must be 'output', or left out"),
+        ({"sensitive": False}, "sensitive is False"),
         ({"sensitive": True}, "sensitive is True"),
     ],
 )
@@ -80,7 +81,6 @@ def test_s120_a_function_delay_is_accepted() -> None:
         {"retries": {"limit": 1, "delay": 0}},
         {"sensitive": "output"},
         {"sensitive": None},
-        {"sensitive": False},
         {"timeout": timedelta(minutes=1)},
         MappingProxyType({"retries": MappingProxyType(RETRIES)}),
     ],
@@ -153,7 +153,7 @@ def test_keywords_win_over_the_mapping() -> None:
 
 def test_keywords_alone_must_be_complete() -> None:
     """A21 holds for what comes out of the merge."""
-    with pytest.raises(WorkflowFatalError, match="delay missing"):
+    with pytest.raises(WorkflowFatalError, match="without 'delay'"):
         resolve(retries={"limit": 7})
 
 

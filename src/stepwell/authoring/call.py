@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypedDict, TypeVar
 
+from stepwell.errors import WorkflowFatalError
+
 T = TypeVar("T")
 Duration = int | float | str | timedelta
 Config = Mapping[str, Any]
@@ -122,3 +124,11 @@ class DoCall:
     rollback_config: Config | None = None
     arguments: tuple[Any, ...] = ()
     context_index: int | None = None
+
+
+def needs_arguments(call: DoCall) -> WorkflowFatalError:
+    """Make the error of a callable that cannot be called with what a step gives."""
+    return WorkflowFatalError(
+        f"the callable of step {call.name!r} needs more arguments than a step gives, which is "
+        "the step context or nothing; bind them with a lambda or functools.partial"
+    )

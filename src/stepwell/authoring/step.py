@@ -7,7 +7,8 @@ on to a `StepDriver`, which the engine implements. The decorator form with its d
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, overload
 
@@ -110,18 +111,17 @@ class WorkflowStep:
         """
         if callback is None and callable(config):
             config, callback = None, config
-        if callback is None:
+        if callback is None and (config is None or isinstance(config, Mapping)):
             return self._decorator(name, config, options)
         if not callable(callback):
-            raise WorkflowFatalError(
-                f"step.do({name!r}) got {type(callback).__name__} where the callable belongs; "
-                "use step.do(name, callable) or step.do(name, config, callable)"
-            )
+            raise _no_callable(name, config, callback)
         if not options:
             return self._driver.do(DoCall(name, callback, config))
         return self._driver.do(_parse(name, callback, config, options))
 
     def _decorator(self, name: Any, config: Any, options: dict[str, Any]) -> Any:
+        if inspect.isawaitable(name):
+            raise _no_callable(None, None, name)
         if callable(name):  # @step.do without parentheses
             return self._registered(name, None, config, options)
         return StepDecorator(self, name, config, options)
@@ -213,3 +213,18 @@ def _parse(name: Any, callback: Any, config: Any, options: dict[str, Any]) -> Do
     rollback = rest.pop("rollback", None)
     rollback_config = rest.pop("rollback_config", None)
     return DoCall(name, callback, config, rest or None, rollback, rollback_config)
+
+
+def _no_callable(name: Any, config: Any, callback: Any) -> WorkflowFatalError:
+    """Make the error of something else in the place of the callable; says what was meant."""
+    given = config if callback is None else callback
+    kind, hint = type(given).__name__, "use step.do(name, callable) or a config before the callable"
+    if inspect.iscoroutine(given):
+        function = given.__name__
+        given.close()  # else Python warns that nobody awaited it
+        kind, hint = "a coroutine", f"pass the function itself, or lambda: {function}(…)"
+    elif inspect.isawaitable(given):
+        hint = "pass the function that makes it"
+    elif callable(config):
+        hint = "arguments go in a lambda or functools.partial"
+    return WorkflowFatalError(f"step.do({name!r}) got {kind} where the callable belongs; {hint}")

@@ -46,16 +46,20 @@ _SHOWN_CHARS_MAX: Final = 80
 _cache: dict[tuple[str, str], tuple[Limits, ResolvedConfig]] = {}
 
 
-def resolve_config(raw: object, options: Raw | None, limits: Limits) -> ResolvedConfig:
+def resolve_config(
+    raw: object, options: Raw | None, limits: Limits, step: str = "", what: str = "config"
+) -> ResolvedConfig:
     """Check what an author wrote, and merge it over the defaults.
 
     Args:
         raw: the mapping; None where the author gave none.
         options: the keywords; a value of None counts as not given.
         limits: the maxima to keep.
+        step: name of the step, for messages.
+        what: what the mapping is called there.
 
     Raises:
-        WorkflowFatalError: names the key, the value and what is allowed.
+        WorkflowFatalError: names the step, the key, the value and what is allowed.
     """
     if raw is None and not options:
         return DEFAULT_RESOLVED
@@ -65,7 +69,12 @@ def resolve_config(raw: object, options: Raw | None, limits: Limits) -> Resolved
     known_limits, known = _cache.get(key, (None, DEFAULT_RESOLVED))
     if known_limits is limits:
         return known
-    resolved = _resolve(_merged(raw, options), limits)
+    try:
+        resolved = _resolve(_merged(raw, options), limits)
+    except _Refused as refused:
+        raise WorkflowFatalError(
+            f"The {what} of step {step!r} is not allowed: {refused}"
+        ) from refused.__cause__
     if resolved.delay is None and _is_literal(raw) and _is_literal(options):
         if len(_cache) >= _CACHE_ENTRIES_MAX:
             _cache.clear()
@@ -149,8 +158,8 @@ def _resolve(raw: Raw, limits: Limits) -> ResolvedConfig:
         if timeout_ms <= 0:
             raise _refusal("timeout", raw["timeout"], "more than 0 milliseconds")
     sensitive = raw.get("sensitive")
-    if sensitive is not None and sensitive is not False and sensitive != "output":
-        raise _refusal("sensitive", sensitive, "only 'output'")
+    if sensitive is not None and sensitive != "output":
+        raise _refusal("sensitive", sensitive, "'output', or left out")
     overlap = raw.get("overlap", False)
     if not isinstance(overlap, bool):
         raise _refusal("overlap", overlap, "True or False")
@@ -172,8 +181,10 @@ def _resolve_retries(raw: object, limits: Limits) -> tuple[Retries, DelayFunctio
     _check_keys(raw, _RETRY_KEYS, "retries")
     missing = [key for key in ("limit", "delay") if key not in raw]
     if missing:
-        raise _refusal(
-            "retries", dict(raw), f"both 'limit' and 'delay' ({' and '.join(missing)} missing)"
+        example = {"limit": 5, "delay": "10 seconds", **raw}
+        raise _Refused(
+            f"retries is {_short(dict(raw))}, without {' and '.join(map(repr, missing))}; "
+            f"give both, as in retries={_short(example)}."
         )
     delay, delay_ms, function = _resolve_delay(raw["delay"], limits)
     max_delay_ms = None
@@ -230,7 +241,7 @@ def _duration(
     try:
         ms = parse_duration(raw, what=key)
     except InvalidDuration as exc:
-        raise WorkflowFatalError(f"The step's config is not allowed: {exc}") from exc
+        raise _Refused(str(exc)) from exc
     if ms > limits.sleep_ms_max:
         raise _refusal(key, raw, f"at most {limits.sleep_ms_max} milliseconds")
     return (ms if isinstance(raw, timedelta) else raw), ms
@@ -241,19 +252,20 @@ def _check_keys(raw: Raw, allowed: tuple[str, ...], where: str) -> None:
         if key not in allowed:
             near = get_close_matches(str(key).lower(), allowed, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise WorkflowFatalError(
-                f"The step's config is not allowed: unknown key {key!r} in {where}; allowed are "
-                f"{_one_of(allowed)}.{hint}"
-            )
+            raise _Refused(f"unknown key {key!r} in {where}; allowed are {_one_of(allowed)}.{hint}")
 
 
-def _refusal(key: str, value: object, allowed: str) -> WorkflowFatalError:
+class _Refused(Exception):
+    """A part of a configuration is not allowed. The message lacks only whose it is."""
+
+
+def _refusal(key: str, value: object, allowed: str) -> _Refused:
+    return _Refused(f"{key} is {_short(value)}; it must be {allowed}.")
+
+
+def _short(value: object) -> str:
     shown = repr(value)
-    if len(shown) > _SHOWN_CHARS_MAX:
-        shown = f"{shown[: _SHOWN_CHARS_MAX - 3]}..."
-    return WorkflowFatalError(
-        f"The step's config is not allowed: {key} is {shown}; it must be {allowed}."
-    )
+    return shown if len(shown) <= _SHOWN_CHARS_MAX else f"{shown[: _SHOWN_CHARS_MAX - 3]}..."
 
 
 def _one_of(words: Iterable[str]) -> str:

@@ -40,13 +40,13 @@ def make_plan(
         WorkflowFatalError: the handler or its config is wrong.
     """
     if record is None:
-        forward = resolve_config(call.config, call.options, limits).config
+        forward = resolve_config(call.config, call.options, limits, call.name).config
     else:
         forward = config_from_detail(read_detail(record.start_detail).get("config"))
     plan = RollbackPlan(
         key,
         _checked_handler(call.rollback, key),
-        resolve_config(call.rollback_config, None, limits),
+        resolve_config(call.rollback_config, None, limits, call.name, "rollback_config"),
         forward,
     )
     if record is not None:

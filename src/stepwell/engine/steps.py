@@ -13,7 +13,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from stepwell.authoring.call import DoCall, Duration, ReceivedEvent
+from stepwell.authoring.call import DoCall, Duration, ReceivedEvent, needs_arguments
 from stepwell.core import payload
 from stepwell.core.config import config_from_detail, resolve_config
 from stepwell.core.events import detail_text, read_detail
@@ -83,6 +83,8 @@ class Steps:
             return await self._answer(key, record)
         if self.is_stub:
             return await self._give_nothing()
+        if shape_of(call.callback).arguments_min > len(call.arguments) + 1:
+            raise needs_arguments(call)
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
         if record is not None or plan is not None or not self._may_start_lazily(call):
             return await self._perform(call, key, ordinal, record, plan)
@@ -177,7 +179,7 @@ class Steps:
         plan: RollbackPlan | None = None,
         first: FirstTurn | None = None,
     ) -> Any:
-        resolved = resolve_config(call.config, call.options, self._hold.services.limits)
+        resolved = resolve_config(call.config, call.options, self._hold.services.limits, call.name)
         config, delay = resolved.config, resolved.delay
         if record is not None:  # what was stored when the step was first reached wins over code
             config = config_from_detail(read_detail(record.start_detail).get("config"))
@@ -218,7 +220,7 @@ class Steps:
 
     def _may_start_lazily(self, call: DoCall) -> bool:
         """Claim that a first attempt's start need not be on disk before its callable runs."""
-        resolved = resolve_config(call.config, call.options, self._hold.services.limits)
+        resolved = resolve_config(call.config, call.options, self._hold.services.limits, call.name)
         return (
             not self._was_crashed
             and self._hold.now_ms() < self._hold.keeper.lease_until_ms
@@ -235,7 +237,7 @@ class Steps:
         No coroutine, as nearly every step comes through here: each one costs more than the rest.
         """
         hold = self._hold
-        config = resolve_config(call.config, call.options, hold.services.limits).config
+        config = resolve_config(call.config, call.options, hold.services.limits, call.name).config
         began_ms = hold.now_ms()
         context = (
             context_of(key, 1, config) if wants_context(call, shape_of(call.callback)) else None
