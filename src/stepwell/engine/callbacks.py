@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
-from types import CodeType, CoroutineType, FunctionType, coroutine
+from types import CodeType, CoroutineType, FunctionType, MethodType, coroutine
 from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
@@ -32,9 +33,11 @@ class Shape(NamedTuple):
 
 def shape_of(callback: Callable[..., Any]) -> Shape:
     """Tell how a callable wants to be called; remembered by its code, which loops share."""
-    if type(callback) is not FunctionType or hasattr(callback, "__wrapped__"):
+    function = callback.__func__ if type(callback) is MethodType else callback
+    # Whatever else makes it special, such as a __signature__ or __wrapped__, is in its __dict__.
+    if type(function) is not FunctionType or function.__dict__:
         return _inspect_shape(callback)
-    known = (callback.__code__, len(callback.__defaults__ or ()))
+    known = (function.__code__, len(function.__defaults__ or ()), function is callback)
     shape = _SHAPES.get(known)
     if shape is None:
         if len(_SHAPES) >= _SHAPES_MAX:
@@ -53,10 +56,12 @@ def _inspect_shape(callback: Callable[..., Any]) -> Shape:
     takes_context = bool(required) or any(p.name == "ctx" for p in positional)
     needs_more = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    target = callback if inspect.isroutine(callback) else getattr(callback, "__call__", callback)  # noqa: B004  (to look at it, not to ask if it is there)
+    target: Any = callback
+    while isinstance(target, functools.partial):
+        target = target.func
+    target = target if inspect.isroutine(target) else getattr(target, "__call__", target)  # noqa: B004  (to look at it, not to ask if it is there)
     if inspect.isfunction(target):
         target = inspect.unwrap(target)
-    target = getattr(target, "func", target)  # functools.partial
     return Shape(
         inspect.iscoroutinefunction(target),
         inspect.isasyncgenfunction(target),
@@ -71,7 +76,7 @@ _ANY = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-_SHAPES: dict[tuple[CodeType, int], Shape] = {}
+_SHAPES: dict[tuple[CodeType, int, bool], Shape] = {}
 _SHAPES_MAX = 4096
 
 
