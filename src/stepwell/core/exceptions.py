@@ -36,7 +36,9 @@ def pack_arguments(error: BaseException, packer: Packer) -> list[Tree] | None:
     arguments = _arguments(error)
     if len(arguments) == 1 and isinstance(arguments[0], str):
         # An error that is nothing but a long text stays an error of its class, with less text.
-        arguments = (shortened(arguments[0], MESSAGE_BYTES_MAX),)
+        text = shortened(arguments[0], MESSAGE_BYTES_MAX)
+        packer.has_cut |= text != arguments[0]
+        arguments = (text,)
     packed: list[Tree] | None = packer.attempt(lambda: packer.pack_list(arguments, error))
     return packed
 
@@ -54,6 +56,8 @@ def pack_attributes(error: BaseException, packer: Packer) -> dict[str, Tree]:
         one = packer.attempt(work)
         if one is not None and name in one and len(to_json(one)) <= ATTRIBUTE_BYTES_MAX:
             packed.update(one)
+        else:
+            packer.has_cut = True
     return packed
 
 
@@ -63,6 +67,15 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001  (__str__ of user code may raise anything)
         return f"(the text of this {type(error).__name__} cannot be read)"
+
+
+def shown(error: BaseException) -> str:
+    """Give the repr of an exception for a log line or a message. Never fails."""
+    try:
+        text = repr(error)
+    except Exception:  # noqa: BLE001  (__repr__ of user code may raise anything)
+        text = f"{type(error).__name__}: {message_of(error)}"
+    return shortened(text, MESSAGE_BYTES_MAX)
 
 
 def shortened(text: str, bytes_max: int) -> str:

@@ -78,12 +78,28 @@ class ErrorRecord:
 
 def capture(error: BaseException) -> ErrorRecord:
     """Record an exception. Never fails; the record is no longer than 64 KiB as text."""
+    return _captured(error)[0]
+
+
+def _captured(error: BaseException) -> tuple[ErrorRecord, bool]:
+    """Record an exception, and tell whether the record is whole."""
     packer = Packer(_LENIENT_WRITERS, RECORD_BYTES_MAX)
     try:
-        return _bounded(_record(error, packer, chain=CHAIN_MAX))
+        record = _record(error, packer, chain=CHAIN_MAX)
+        bounded = _bounded(record)
+        is_whole = not packer.has_cut and _essence(bounded) == _essence(record)
+        return bounded, is_whole
     except Exception:  # noqa: BLE001  (code of the class may raise anything; the error goes on)
         message = shortened(message_of(error), MESSAGE_BYTES_MAX)
-        return ErrorRecord(name=type(error).__name__, message=message, class_path="")
+        return ErrorRecord(name=type(error).__name__, message=message, class_path=""), False
+
+
+def _essence(record: ErrorRecord | None) -> ErrorRecord | None:
+    """Give what code can see of a record's exception: all but the tracebacks."""
+    if record is None:
+        return None
+    cause, context = _essence(record.cause), _essence(record.context)
+    return replace(record, traceback="", cause=cause, context=context)
 
 
 def restore(record: ErrorRecord) -> Exception:
@@ -98,12 +114,17 @@ def restore(record: ErrorRecord) -> Exception:
 
 
 def restores_to_same_class(error: BaseException) -> bool:
-    """Claim that `restore` gives this exception's equal: its class, with all of its attributes.
+    """Claim that `restore` gives this exception's equal: its class, with all that belongs to it.
 
     Where it does not, what the workflow sees must be the restored one from the first time on.
     """
-    restored = restore(capture(error))
-    return type(restored) is type(error) and has_same_attributes(restored, error)
+    record, is_whole = _captured(error)
+    if not is_whole:
+        return False
+    restored = restore(record)
+    # Its members, causes and arguments may have become others, though the record is whole.
+    is_same = _essence(_captured(restored)[0]) == _essence(record)
+    return is_same and type(restored) is type(error) and has_same_attributes(restored, error)
 
 
 def to_dict(record: ErrorRecord) -> dict[str, Any]:
@@ -183,9 +204,11 @@ def _pack_error_strictly(packer: Packer, error: BaseException) -> Tree:
     Raises:
         Refused: it would come back as a `StepError`, or without some of its attributes.
     """
+    packer.has_cut = False
     tree = _pack_error(packer, error)
     restored = read_tagged(to_json(tree))
-    if type(restored) is type(error) and has_same_attributes(restored, error):
+    is_same = type(restored) is type(error) and has_same_attributes(restored, error)
+    if is_same and not packer.has_cut:
         return tree
     reason = "not all of this exception can be stored; store its name and message"
     raise packer.refuse(error, reason)
@@ -203,8 +226,8 @@ read_tagged: Final = text_reader(_read_error)
 
 
 def _packed(error: BaseException, packer: Packer, chain: int) -> dict[str, Tree]:
-    record = _bare_record(error)
-    cause, context = _chain(error, chain)
+    record = _bare_record(error, packer)
+    cause, context = _chain(error, chain, packer)
     detail = to_dict(replace(record, traceback=""))
     optional = {
         "args": pack_arguments(error, packer),
@@ -232,11 +255,11 @@ def _from_values(detail: Node) -> Exception:
 
 
 def _record(error: BaseException, packer: Packer, chain: int) -> ErrorRecord:
-    cause, context = _chain(error, chain)
+    cause, context = _chain(error, chain, packer)
     arguments = pack_arguments(error, packer)
     attributes = pack_attributes(error, packer)
     return replace(
-        _bare_record(error),
+        _bare_record(error, packer),
         args=None if arguments is None else to_json(arguments),
         state=to_json(attributes) if attributes else None,
         cause=None if cause is None else _record(cause, packer, chain - 1),
@@ -244,23 +267,29 @@ def _record(error: BaseException, packer: Packer, chain: int) -> ErrorRecord:
     )
 
 
-def _bare_record(error: BaseException) -> ErrorRecord:
+def _bare_record(error: BaseException, packer: Packer) -> ErrorRecord:
     """Record an exception without values and without what it was raised from."""
-    notes = getattr(error, "__notes__", None)
+    notes, text = getattr(error, "__notes__", None), message_of(error)
+    message = shortened(text, MESSAGE_BYTES_MAX)
+    kept = _bounded_notes(notes) if isinstance(notes, list) else ()
+    packer.has_cut |= message != text or list(kept) != (notes or [])
     return ErrorRecord(
         name=_name(error),
-        message=shortened(message_of(error), MESSAGE_BYTES_MAX),
+        message=message,
         class_path=f"{type(error).__module__}:{type(error).__qualname__}",
-        notes=_bounded_notes(notes) if isinstance(notes, list) else (),
+        notes=kept,
         is_suppressed=error.__suppress_context__,
         traceback=_traceback(error),
         is_retryable=is_retryable(error),
     )
 
 
-def _chain(error: BaseException, chain: int) -> tuple[BaseException | None, BaseException | None]:
+def _chain(
+    error: BaseException, chain: int, packer: Packer
+) -> tuple[BaseException | None, BaseException | None]:
     """Tell the cause and the context that are kept of an exception."""
     if chain <= 0:
+        packer.has_cut |= error.__cause__ is not None or error.__context__ is not None
         return None, None
     if error.__cause__ is not None or error.__suppress_context__:
         return error.__cause__, None

@@ -48,11 +48,15 @@ class Packer:
         writers: how each kind of value is written.
         room: how many parts the value may have. Without this bound, a few lists that hold each
             other many times would be written for ever.
+
+    Attributes:
+        has_cut: something was left out, or made shorter, of an exception.
     """
 
-    __slots__ = ("_by_type", "_keys", "_owners", "_room", "_writers")
+    __slots__ = ("_by_type", "_keys", "_owners", "_room", "_writers", "has_cut")
 
     def __init__(self, writers: Writers, room: int) -> None:
+        self.has_cut = False
         self._writers = writers
         self._by_type = writers.by_type
         self._room = room

@@ -10,6 +10,7 @@ from stepwell.model.step import Backoff, Retries
 
 WAIT_MS_MAX: Final = 365 * DAY_MS
 _NON_RETRYABLE: Final = "NonRetryableError"
+_MEMBERS_MAX: Final = 10_000  # of groups in groups; what lies beyond them is not asked
 _DOUBLINGS_MAX: Final = 64  # more of them exceed every maximum, and only make huge numbers
 
 
@@ -43,17 +44,29 @@ def is_retryable(error: BaseException) -> bool:
     class's or its own name that it is a `NonRetryableError` (other packages have one too), nor
     after a group that holds such an error.
     """
+    waiting = [error]
+    for _ in range(_MEMBERS_MAX):
+        if not waiting:
+            return True
+        one = waiting.pop()
+        if _refuses_retries(one):
+            return False
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+    return True
+
+
+def _refuses_retries(error: BaseException) -> bool:
+    """Tell it of an error by itself, whatever it holds."""
     if isinstance(error, NonRetryableError | WorkflowFatalError):
-        return False
-    if isinstance(error, BaseExceptionGroup):
-        return all(is_retryable(member) for member in error.exceptions)
+        return True
     if any(kind.__name__ == _NON_RETRYABLE for kind in type(error).__mro__):
-        return False
+        return True
     try:
         name = getattr(error, "name", None)
     except Exception:  # noqa: BLE001  (a property of user code may raise anything)
-        return True
-    return not (isinstance(name, str) and name == _NON_RETRYABLE)
+        return False
+    return isinstance(name, str) and name == _NON_RETRYABLE
 
 
 def _growth(backoff: Backoff, attempt: int) -> int:
