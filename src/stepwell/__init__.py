@@ -22,6 +22,8 @@ _HOMES = {
     "StepContext": "stepwell.authoring.call",
     "RollbackInput": "stepwell.authoring.call",
     "ReceivedEvent": "stepwell.authoring.call",
+    "StepConfigDict": "stepwell.authoring.call",
+    "RetriesDict": "stepwell.authoring.call",
     "Limits": "stepwell.model.limits",
     "InstanceStatus": "stepwell.model.instance",
     "StepwellError": "stepwell.errors",

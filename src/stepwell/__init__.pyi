@@ -4,7 +4,13 @@ from stepwell.authoring.call import (
     ReceivedEvent as ReceivedEvent,
 )
 from stepwell.authoring.call import (
+    RetriesDict as RetriesDict,
+)
+from stepwell.authoring.call import (
     RollbackInput as RollbackInput,
+)
+from stepwell.authoring.call import (
+    StepConfigDict as StepConfigDict,
 )
 from stepwell.authoring.call import (
     StepContext as StepContext,

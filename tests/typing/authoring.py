@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import assert_type
+from datetime import timedelta
+from typing import Any, assert_type
 
 import stepwell
-from stepwell import StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep, blocking
+from stepwell import (
+    RetriesDict,
+    StepConfigDict,
+    StepContext,
+    WorkflowEntrypoint,
+    WorkflowEvent,
+    WorkflowStep,
+    blocking,
+)
 
 
 @dataclass
@@ -56,8 +66,48 @@ class Shop(WorkflowEntrypoint[None, Order]):
 
         assert_type(await decorated(), list[int])
         assert_type(await dependent(), int)
+
+        @step.do
+        async def bare() -> bytes:
+            return b""
+
+        @step.do
+        def bare_and_sync(bare: bytes) -> str:
+            return str(bare)
+
+        assert_type(await bare(), bytes)
+        assert_type(await bare_and_sync(), str)
         received = await step.wait_for_event("wait", type="go", timeout="1 hour")
         return received.type
+
+
+class Parallel(WorkflowEntrypoint):
+    """Leaves its type arguments out, which mean Any."""
+
+    async def run(self, event: WorkflowEvent, step: WorkflowStep) -> Any:
+        """What runs side by side keeps its types."""
+        assert_type(event.payload, Any)
+        two = await asyncio.gather(step.do("load", load), step.do("count", {}, count))
+        assert_type(two, tuple[Order, int])
+        many = await asyncio.gather(*(step.do("load", load) for _ in range(3)))
+        assert_type(many, list[Order])
+        async with asyncio.TaskGroup() as group:
+            assert_type(await group.create_task(step.do("count", count)), int)
+        step.do("forgotten", load)  # type: ignore[unused-coroutine]
+        return two
+
+
+async def configure(step: WorkflowStep) -> None:
+    """A mistake in a configuration is found before it runs."""
+    retries: RetriesDict = {"limit": 3, "delay": "1 second", "backoff": "linear"}
+    config: StepConfigDict = {"retries": retries, "timeout": timedelta(minutes=1)}
+    assert_type(await step.do("a", config, count), int)
+    assert_type(await step.do("b", count, retries={"limit": 1, "delay": lambda _: 5}), int)
+    await step.do("c", {"retries": {"limt": 3, "delay": 1}}, count)  # type: ignore[call-overload]
+    await step.do("d", {"retries": {"limit": 3}}, count)  # type: ignore[call-overload]
+    await step.do("e", {"tiemout": 3}, count)  # type: ignore[call-overload]
+    await step.do("f", count, sensitive="all")  # type: ignore[call-overload]
+    await step.do("g", count, tiemout=5)  # type: ignore[call-overload]
 
 
 async def use() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from stepwell import StepConfigDict
 
 
 class D1Statement(Protocol):
@@ -76,8 +78,15 @@ def setting_as_number(env: Env, name: str, default: float) -> float:
         raise ValueError(f"{name} must be a number, not {text!r}") from None
 
 
-def retry_config(env: Env, *, limit: int, timeout: str) -> Mapping[str, Any]:
+def retry_config(env: Env, *, limit: int, timeout: str) -> StepConfigDict:
     """Give the retries for a step; `RETRY_DELAY` sets the first delay, which doubles each time."""
     delay = setting(env, "RETRY_DELAY", "2 seconds")
-    retries = {"limit": limit, "delay": delay, "backoff": "exponential", "max_delay": "1 minute"}
-    return {"retries": retries, "timeout": timeout}
+    return {
+        "retries": {
+            "limit": limit,
+            "delay": delay,
+            "backoff": "exponential",
+            "max_delay": "1 minute",
+        },
+        "timeout": timeout,
+    }

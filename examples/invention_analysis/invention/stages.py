@@ -7,9 +7,9 @@ again after a crash, the finished steps answer with what they returned, and the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from invention.analyst import Analyst, choose_analyst, open_analyst
 from invention.effects import perform
@@ -31,7 +31,7 @@ from invention.report import render_report
 from invention.repository import Analyses
 from invention.settings import Env, retry_config, setting, setting_as_number
 from invention.slack import post_message
-from stepwell import NonRetryableError, WorkflowStep
+from stepwell import NonRetryableError, StepConfigDict, WorkflowStep
 
 HITS_PER_FEATURE = 8
 PATENTS_MAX = 12
@@ -195,13 +195,11 @@ class Stages:
 
         self.ended_at[what] = await self._do(f"record {what}", self._database, work)
 
-    async def _do(
-        self, name: str, config: Mapping[str, Any], work: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def _do(self, name: str, config: StepConfigDict, work: Callable[[], Awaitable[T]]) -> T:
         async def effect() -> T:
             return await perform(self.env, name, work)
 
-        return await self._step.do(name, dict(config), effect)
+        return await self._step.do(name, config, effect)
 
     async def _analyst(self) -> Analyst:
         return await open_analyst(self._analyst_name, self.env)

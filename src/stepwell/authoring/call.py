@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, Literal, Required, TypedDict
+
+from typing_extensions import TypeVar
 
 from stepwell.errors import WorkflowFatalError
 
-T = TypeVar("T")
+T = TypeVar("T", default=Any)
 Duration = int | float | str | timedelta
-Config = Mapping[str, Any]
+# What a call of a step gives. Not Coroutine[Any, Any, T]: with an Any in it, mypy does not choose
+# among the overloads of asyncio.gather. Not a subclass: checkers would miss a missing await.
+Call = Coroutine[object, object, T]
+
+
+class RetriesDict(TypedDict, total=False):
+    """How often and how fast a failed step is tried again.
+
+    Keys:
+        limit: number of retries; attempts = limit + 1.
+        delay: before the first retry, or a function that decides each delay.
+        backoff: how the delay grows (default: exponential).
+        max_delay: which no delay exceeds.
+        jitter: share of each delay, from 0 to 1, that chance may take off.
+    """
+
+    limit: Required[int]
+    delay: Required[Duration | Callable[[DelayInput], Any]]
+    backoff: Literal["constant", "linear", "exponential"]
+    max_delay: Duration | None
+    jitter: float
+
+
+class StepConfigDict(TypedDict, total=False):
+    """The configuration of a step.
+
+    Keys:
+        retries: of failed attempts.
+        timeout: of each attempt.
+        sensitive: the output is not shown in logs.
+        overlap: the next attempt need not wait for the thread of one that timed out.
+    """
+
+    retries: RetriesDict
+    timeout: Duration
+    sensitive: Literal["output"] | None
+    overlap: bool
+
+
+class RollbackConfigDict(TypedDict, total=False):
+    """The configuration of a rollback handler."""
+
+    retries: RetriesDict
+    timeout: Duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +131,19 @@ class ReceivedEvent:
         raise KeyError(name)
 
 
+# Not typed by the step's result: mypy would then take what a lambda leaves open for the result.
 RollbackHandler = Callable[[RollbackInput[Any]], Any] | Callable[[], Any]
 
 
 class StepOptions(TypedDict, total=False):
     """Options of `step.do`, as keywords; the first four may also stand in the config mapping."""
 
-    retries: Mapping[str, Any]
-    timeout: Duration
-    sensitive: str | None
-    overlap: bool
-    rollback: RollbackHandler
-    rollback_config: Config
+    retries: RetriesDict | None
+    timeout: Duration | None
+    sensitive: Literal["output"] | None
+    overlap: bool | None
+    rollback: RollbackHandler | None
+    rollback_config: RollbackConfigDict | None
 
 
 @dataclass(slots=True)
@@ -118,10 +164,10 @@ class DoCall:
 
     name: str
     callback: Callable[..., Any]
-    config: Config | None = None
+    config: StepConfigDict | None = None
     options: dict[str, Any] | None = None
     rollback: RollbackHandler | None = None
-    rollback_config: Config | None = None
+    rollback_config: RollbackConfigDict | None = None
     arguments: tuple[Any, ...] = ()
     context_index: int | None = None
 

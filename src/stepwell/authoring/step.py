@@ -14,7 +14,14 @@ from typing import Any, Protocol, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from stepwell.authoring.call import Config, DoCall, Duration, ReceivedEvent, StepOptions
+from stepwell.authoring.call import (
+    Call,
+    DoCall,
+    Duration,
+    ReceivedEvent,
+    StepConfigDict,
+    StepOptions,
+)
 from stepwell.authoring.decorated import DecoratedStep, StepRegistry
 from stepwell.errors import WorkflowFatalError
 
@@ -50,35 +57,43 @@ class WorkflowStep:
 
     @overload
     def do(
-        self, name: str, callback: Callable[..., Awaitable[T]], /, **options: Unpack[StepOptions]
-    ) -> Coroutine[Any, Any, T]: ...
-    @overload
-    def do(
-        self, name: str, callback: Callable[..., T], /, **options: Unpack[StepOptions]
-    ) -> Coroutine[Any, Any, T]: ...
-    @overload
-    def do(
         self,
         name: str,
-        config: Config | None,
         callback: Callable[..., Awaitable[T]],
         /,
         **options: Unpack[StepOptions],
-    ) -> Coroutine[Any, Any, T]: ...
+    ) -> Call[T]: ...
+    @overload
+    def do(
+        self, name: str, callback: Callable[..., T], /, **options: Unpack[StepOptions]
+    ) -> Call[T]: ...
     @overload
     def do(
         self,
         name: str,
-        config: Config | None,
+        config: StepConfigDict | None,
+        callback: Callable[..., Awaitable[T]],
+        /,
+        **options: Unpack[StepOptions],
+    ) -> Call[T]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: StepConfigDict | None,
         callback: Callable[..., T],
         /,
         **options: Unpack[StepOptions],
-    ) -> Coroutine[Any, Any, T]: ...
+    ) -> Call[T]: ...
+    @overload
+    def do(self, function: Callable[..., Awaitable[T]], /) -> Callable[[], Call[T]]: ...
+    @overload
+    def do(self, function: Callable[..., T], /) -> Callable[[], Call[T]]: ...
     @overload
     def do(
         self,
         name: str | None = None,
-        config: Config | None = None,
+        config: StepConfigDict | None = None,
         *,
         depends: list[Any] | None = None,
         concurrent: bool = False,
@@ -91,7 +106,7 @@ class WorkflowStep:
         Forms:
             `await step.do("name", callable)`
             `await step.do("name", {"retries": …}, callable)`
-            `@step.do("name", {…}, depends=[…])`, then `await function()`
+            `@step.do`, or `@step.do("name", {…}, depends=[…])`, then `await function()`
 
         Args:
             name: of the step, at most 256 characters.
@@ -193,11 +208,9 @@ class StepDecorator:
         )
 
     @overload
-    def __call__(
-        self, function: Callable[..., Awaitable[T]]
-    ) -> Callable[[], Coroutine[Any, Any, T]]: ...
+    def __call__(self, function: Callable[..., Awaitable[T]]) -> Callable[[], Call[T]]: ...
     @overload
-    def __call__(self, function: Callable[..., T]) -> Callable[[], Coroutine[Any, Any, T]]: ...
+    def __call__(self, function: Callable[..., T]) -> Callable[[], Call[T]]: ...
 
     def __call__(self, function: Any) -> Any:
         """Register the function under the step's name; nothing runs yet."""

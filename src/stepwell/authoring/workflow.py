@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
+
+from typing_extensions import TypeVar
 
 from stepwell.authoring.step import WorkflowStep
 
-Env = TypeVar("Env")
-Params = TypeVar("Params")
-Payload = TypeVar("Payload", covariant=True)
+Env = TypeVar("Env", default=Any)
+Params = TypeVar("Params", default=Any)
+Payload = TypeVar("Payload", covariant=True, default=Any)
 
 # Cloudflare's spelling of the same fields, for code that moves between the two.
 _CAMEL = {"instanceId": "instance_id", "workflowName": "workflow_name"}
