@@ -22,8 +22,12 @@ _HOMES = {
     "StepContext": "stepwell.authoring.call",
     "RollbackInput": "stepwell.authoring.call",
     "ReceivedEvent": "stepwell.authoring.call",
+    "DelayInput": "stepwell.authoring.call",
     "StepConfigDict": "stepwell.authoring.call",
     "RetriesDict": "stepwell.authoring.call",
+    "InstanceState": "stepwell.client.views",
+    "StepView": "stepwell.client.views",
+    "LogEvent": "stepwell.core.events",
     "Limits": "stepwell.model.limits",
     "InstanceStatus": "stepwell.model.instance",
     "StepwellError": "stepwell.errors",
@@ -38,13 +42,25 @@ _HOMES = {
     "InstanceTerminated": "stepwell.errors",
     "InstanceNotFound": "stepwell.errors",
     "InstanceAlreadyExists": "stepwell.errors",
+    "InvalidRequest": "stepwell.errors",
+    "WorkflowNotFound": "stepwell.errors",
+    "StoreError": "stepwell.errors",
+    "StoreBusy": "stepwell.errors",
+    "StoreFull": "stepwell.errors",
+    "StoreReadOnly": "stepwell.errors",
+    "StoreCorrupt": "stepwell.errors",
+    "SchemaTooNew": "stepwell.errors",
 }
+_MODULES = ("blocking", "errors")
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  (computed, so that it cannot differ)
+# Without `open`: after `from stepwell import *`, open() must still be the one that opens files.
+__all__ = [*(name for name in _HOMES if name != "open"), "__version__"]  # noqa: PLE0604  (computed, so that it cannot differ)
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home."""
+    if name in _MODULES:
+        return import_module(f"stepwell.{name}")  # which makes it an attribute, too
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'stepwell' has no attribute {name!r}")
@@ -54,4 +70,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*_HOMES, *_MODULES, "__version__"])

@@ -134,3 +134,15 @@ def choose_without_await() -> None:
         assert_type(well.workflow(Shop).get("a").id, str)
     blocking.open("sqlite://:memory:", max_threads="2")  # type: ignore[arg-type]  # a mistake
     blocking.open("sqlite://:memory:", threads=2)  # type: ignore[call-arg]  # a mistake
+
+
+def block() -> None:
+    """The submodules, and the names that annotations need, come with `import stepwell`."""
+    with stepwell.blocking.open("sqlite://:memory:", workflows=[Shop]) as well:
+        state: stepwell.InstanceState = well.workflow(Shop).create().status()
+        assert_type(state["status"], Any)
+
+
+def decide(failed: stepwell.DelayInput) -> int:
+    """A delay function, typed."""
+    return 5 if isinstance(failed.error, stepwell.errors.WorkflowTimeoutError) else 10
