@@ -1,4 +1,4 @@
-"""Every error that Stepwell raises, as one tree.
+"""The errors that Stepwell raises, as one tree.
 
     StepwellError                     anything that Stepwell raises on purpose
     ├── WorkflowError                 a verb on a workflow or instance was refused; has a `code`
@@ -36,8 +36,15 @@
 `InvalidDuration` is a ValueError of `model.duration`, which lies below; what takes durations turns
 it into one of these.
 
-The docstring of a class is its default message. Control flow of the engine (dropping a run)
-is `RunDropped`, a BaseException, so that no `except Exception` in user code can eat it.
+A class may be further down than here where only one room raises it: errors of D1, of the project's
+file and of the server are StepwellErrors of `runtime` and `http`.
+
+Outside of the tree are what Python's own classes say (TypeError for wrong arguments of a decorated
+step, ValueError for a time that is past, TimeoutError of `result(timeout=…)`), and the control flow
+of the engine: `RunDropped` and `ReplayEnded` are BaseExceptions, so that no `except Exception` in
+user code can eat them.
+
+The first line of a class's docstring is its default message.
 """
 
 from __future__ import annotations
@@ -48,11 +55,15 @@ from typing import ClassVar
 from stepwell.model.problem import Problem
 
 
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
 class StepwellError(Exception):
     """Something went wrong in Stepwell."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (type(self).__doc__ or "").strip())
+        super().__init__(message or _first_line(type(self)))
 
 
 class WorkflowError(StepwellError):
@@ -62,7 +73,7 @@ class WorkflowError(StepwellError):
 
     def __init__(self, message: str | None = None, code: str | None = None) -> None:
         self.code = code or self.default_code
-        super().__init__(f"({self.code}) {message or (type(self).__doc__ or '').strip()}")
+        super().__init__(f"({self.code}) {message or _first_line(type(self))}")
 
 
 class InstanceNotFound(WorkflowError):
@@ -133,11 +144,24 @@ class WorkflowTimeoutError(StepwellError, TimeoutError):
 
 
 class WorkflowInternalError(StepwellError):
-    """The engine could not finish this."""
+    """The engine could not finish this.
+
+    Not the workflow's code but something around it failed: the worker of an attempt died, or what
+    is stored cannot be read. Where it fails an attempt, the step is tried again.
+    """
 
 
 class NonRetryableError(StepwellError):
-    """This error must not be retried."""
+    """This error must not be retried.
+
+    Raise it, or a subclass, in a step's callable where trying again cannot help (a wrong address, a
+    refused card): the step fails at once, whatever retries it has left. In `run` it can be caught
+    like any other error; uncaught, it fails the instance.
+
+    Args:
+        message: what went wrong.
+        name: what the log shows as the error's name.
+    """
 
     def __init__(self, message: str = "", name: str = "NonRetryableError") -> None:
         self.name = name

@@ -61,7 +61,7 @@ class RollbackConfigDict(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepName:
-    """Name of a step and the how-manieth call of that name this is (from 1)."""
+    """Name of a step, and the number of this call among those of that name (from 1)."""
 
     name: str
     count: int

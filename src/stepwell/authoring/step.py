@@ -47,7 +47,13 @@ class StepDriver(Protocol):
 
 
 class WorkflowStep:
-    """Durable operations of one run. Names are keys: name + how-manieth call of that name."""
+    """The durable operations of one run: do, sleep, sleep_until and wait_for_event.
+
+    Each result is on disk before the next line of `run` goes on. When `run` is started again, after
+    a long wait or a crash, a call that is on disk answers from there and does nothing. A call is
+    recognised by its name, and by its number among the calls of that name (a loop may call one
+    name many times); so a name must say the same thing in each run.
+    """
 
     __slots__ = ("_driver", "_registry")
 

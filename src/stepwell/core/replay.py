@@ -28,7 +28,7 @@ class StepRecord:
     """What history says of one step.
 
     Attributes:
-        ordinal: how-manieth step of the instance to start.
+        ordinal: number of the step among all of the instance, in order of their start.
         progress: how far it is.
         attempts: number of the last attempt that is known to have started.
         is_attempt_open: that attempt has neither failed nor succeeded.

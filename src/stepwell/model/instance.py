@@ -8,7 +8,19 @@ from typing import NamedTuple
 
 
 class InstanceStatus(StrEnum):
-    """The status words of Cloudflare Workflows."""
+    """Where an instance stands; the words are those of Cloudflare Workflows.
+
+    Attributes:
+        QUEUED: created, restarted or resumed; waits for a worker.
+        RUNNING: a worker runs its code.
+        WAITING: it sleeps, waits for an event, or for the next attempt of a step.
+        WAITING_FOR_PAUSE: a pause was asked for; steps in flight end first.
+        PAUSED: it stands still until somebody resumes it.
+        ROLLING_BACK: its steps are being undone, before it ends as errored or terminated.
+        COMPLETE: `run` has returned; its output is stored.
+        ERRORED: `run` has raised an error, which is stored.
+        TERMINATED: somebody has ended it.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"

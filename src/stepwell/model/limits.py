@@ -1,7 +1,7 @@
 """Every maximum, in one place, with its unit in its name.
 
-The numbers are those of Cloudflare Workflows' paid plan where it has one; each can be changed
-with `stepwell.open(maxima=Limits(…))`.
+The numbers are those of Cloudflare Workflows' paid plan where it has one; those of `Limits` can be
+changed with `stepwell.open(url, maxima=Limits(…))`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,29 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Maxima of what may be stored and run."""
+    """Maxima of what may be stored and run: `stepwell.open(url, maxima=Limits(batch_max=500))`.
+
+    What exceeds one is refused with an error that names it. How many steps one workflow may run is
+    also said in its class (`limits = {"steps": 500}`) or in `open(limits=…)`.
+
+    Attributes:
+        steps_default: `do` steps of an instance whose workflow says nothing else.
+        steps_max: the most that a workflow may say.
+        retries_max: the highest `retries.limit`.
+        result_bytes_max: stored result of a step, and output of an instance.
+        params_bytes_max: stored params.
+        event_bytes_max: stored payload of an event.
+        instance_bytes_max: all byte streams of an instance together.
+        stream_chunk_bytes_max: one chunk that a byte stream gives.
+        sleep_ms_max: the longest sleep, timeout of a step, or delay of a retry.
+        wait_ms_min: the shortest timeout of `wait_for_event`.
+        wait_ms_max: the longest one.
+        batch_max: items of `create_batch` and `delete_batch`.
+        page_max: instances on one page of `list`.
+        retention_ms_default: how long a finished instance is kept.
+        retention_ms_max: the longest that it may be kept.
+        crashes_max: how often in a row the worker of an instance may die before it is given up.
+    """
 
     steps_default: int = 10_000
     steps_max: int = 25_000

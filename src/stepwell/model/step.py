@@ -19,7 +19,7 @@ class StepKind(StrEnum):
 
 
 class StepKey(NamedTuple):
-    """Which step: kind, name, and the how-manieth call of that name (from 1).
+    """Which step: kind, name, and the number of this call among those of that name.
 
     A NamedTuple, not a dataclass: it is hashed at every step of every replay.
     """
@@ -120,7 +120,7 @@ class Fact:
         kind: what happened.
         at_ms: when, epoch milliseconds.
         step: the step it is about; None for the instance itself.
-        ordinal: the how-manieth step of the instance to start (from 1); the same in all facts
+        ordinal: number of the step in order of their start (from 1); the same in all facts
             of one step. Rollbacks run in descending order of it, a restart cuts by it.
         attempt: number of the attempt, from 1.
         began_ms: when the attempt began, for facts that end one.
