@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -144,13 +145,14 @@ async def test_a_history_that_cannot_be_read_harms_nobody_else() -> None:
 
 
 async def test_a_callable_that_cannot_be_called_fails_its_attempts() -> None:
-    """An async callable with the wrong signature fails as an attempt does, on record."""
+    """An async callable that says wrongly what it takes fails as an attempt does, on record."""
 
     class Wrong(WorkflowEntrypoint[Any, Any]):
         async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Any:
             async def work(*, keyword: int) -> int:
                 return keyword
 
+            work.__signature__ = inspect.Signature()  # type: ignore[attr-defined]
             try:
                 await step.do("work", {"retries": {"limit": 1, "delay": 1}}, work)
             except TypeError:
