@@ -317,6 +317,20 @@ def test_an_instance_of_the_type_passes() -> None:
     assert value is ParamsCodec(Signup).validate(value)
 
 
+def test_a_value_that_cannot_be_compared_passes() -> None:
+    """Params are not asked whether they equal anything."""
+
+    class Odd(pydantic.BaseModel):
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+    value = Odd()
+
+    assert value is ParamsCodec(Odd).validate(value)
+
+
 def test_a_strict_model_reads_json() -> None:
     """Dates and sets, which JSON has only as texts and lists, fit a strict model."""
     found = ParamsCodec(Strict).validate({"when": "2024-01-01T00:00:00Z", "tags": [1]})

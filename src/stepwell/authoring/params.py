@@ -119,7 +119,8 @@ def validate_params(adapter: pydantic.TypeAdapter[Any] | None, value: Any) -> An
         return {} if value is None else value
     if value is None:
         return _validate_absent(adapter)
-    if value == {} and _takes_nothing(adapter):  # what Cloudflare gives where nothing was given
+    # Cloudflare gives an empty object where nothing was given.
+    if isinstance(value, dict) and not value and _takes_nothing(adapter):
         return None
     try:
         return adapter.validate_python(value)
