@@ -69,15 +69,6 @@ def message_of(error: BaseException) -> str:
         return f"(the text of this {type(error).__name__} cannot be read)"
 
 
-def shown(error: BaseException) -> str:
-    """Give the repr of an exception for a log line or a message. Never fails."""
-    try:
-        text = repr(error)
-    except Exception:  # noqa: BLE001  (__repr__ of user code may raise anything)
-        text = f"{type(error).__name__}: {message_of(error)}"
-    return shortened(text, MESSAGE_BYTES_MAX)
-
-
 def shortened(text: str, bytes_max: int) -> str:
     """Take out the middle of a text that would be too long as JSON."""
     if len(text) <= bytes_max and len(to_json(text)) <= bytes_max:

@@ -12,11 +12,13 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from stepwell.core.shown import shown
 from stepwell.model.duration import format_duration
 from stepwell.model.instance import Ref
 from stepwell.model.step import StepKey, StepKind
 
 _LOG = logging.getLogger("stepwell.engine")
+_ERROR_CHARS_MAX = 1_000
 _OWN = str(Path(__file__).parent.parent)
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], "<frozen")
 
@@ -51,7 +53,7 @@ def log_attempt(
     if not _LOG.isEnabledFor(level):
         return
     label = f"rollback of {key.label}" if key.kind is StepKind.ROLLBACK else key.label
-    why = "" if error is None else f": {shown(error)}{_place(error)}"
+    why = "" if error is None else f": {shown(error, _ERROR_CHARS_MAX)}{_place(error)}"
     then = "" if next_ms is None else f"; next in {format_duration(next_ms)}"
     _LOG.log(
         level,
@@ -70,7 +72,7 @@ def log_attempt(
             "attempt": attempt,
             "outcome": outcome,
             "duration_ms": duration_ms,
-            "error": None if error is None else shown(error),
+            "error": None if error is None else shown(error, _ERROR_CHARS_MAX),
         },
     )
 
@@ -80,18 +82,10 @@ def log_instance(ref: Ref, what: str, *, error: BaseException | None = None) -> 
     level = logging.INFO if error is None else logging.ERROR
     if not _LOG.isEnabledFor(level):
         return
-    why = "" if error is None else f": {shown(error)}"
+    why = "" if error is None else f": {shown(error, _ERROR_CHARS_MAX)}"
     seen = None if error is None else (type(error), error, without_own(error.__traceback__))
     extra = {"workflow": ref.workflow, "instance": ref.id, "what": what}
     _LOG.log(level, "%s/%s %s%s", *ref, what, why, exc_info=seen, extra=extra)
-
-
-def shown(error: BaseException) -> str:
-    """Write an error for people, even if its own __repr__ fails."""
-    try:
-        return repr(error)
-    except Exception:  # noqa: BLE001  (code of the error's author)
-        return f"{type(error).__name__} (its __repr__ fails)"
 
 
 def without_own(trace: TracebackType | None) -> TracebackType | None:

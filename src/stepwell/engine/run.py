@@ -21,9 +21,10 @@ from stepwell.authoring.workflow import WorkflowEvent
 from stepwell.core import payload
 from stepwell.core.events import detail_text
 from stepwell.core.replay import fold
+from stepwell.core.shown import shown
 from stepwell.engine.facts import NO_FAILURES, error_detail
 from stepwell.engine.hold import Hold
-from stepwell.engine.logs import log_instance, shown
+from stepwell.engine.logs import log_instance
 from stepwell.engine.parties import Keeper
 from stepwell.engine.rollback import RollbackPhase
 from stepwell.engine.services import Definition, Services
