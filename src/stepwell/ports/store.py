@@ -66,10 +66,11 @@ class Store(Protocol):
     async def claim(
         self, *, worker: str, workflows: Sequence[str], limit: int, now_ms: int
     ) -> list[Claim]:
-        """Take up to `limit` unheld instances with ready_ms <= now, by ready_ms, then by key.
+        """Take up to `limit` unheld instances with ready_ms <= now.
 
-        Only instances of `workflows`. Each gets owner = worker, epoch + 1, ready_ms = None, and
-        status running (rollingBack keeps its status); started_ms = now if it had none. An unheld
+        Those that have started before (started_ms) come first, then by ready_ms, then by key. Only
+        instances of `workflows`. Each gets owner = worker, epoch + 1, ready_ms = None, and status
+        running (rollingBack keeps its status); started_ms = now if it had none. An unheld
         waitingForPause instance is never claimed, because `reap` and `Release` turn it into paused.
         """
 

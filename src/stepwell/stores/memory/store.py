@@ -79,7 +79,11 @@ class MemoryStore:
 
     async def next_ready_ms(self, workflows: Sequence[str]) -> int | None:
         """Tell the earliest ready_ms among unheld instances of these workflows."""
-        heads = [self._table.peek_ready(workflow) for workflow in workflows]
+        heads = [
+            self._table.peek_ready(workflow, is_new=is_new)
+            for workflow in workflows
+            for is_new in (False, True)
+        ]
         return min((head[0] for head in heads if head is not None), default=None)
 
     async def beat(self, *, worker: str, expires_ms: int, now_ms: int) -> bool:

@@ -64,8 +64,9 @@ class Table:
         self.records: dict[int, Record] = {}
         self._keys: dict[Ref, int] = {}
         self._held: dict[str, set[int]] = {}
-        # A heap of (ready_ms, key) for each workflow; entries that hold no longer are skipped.
-        self._ready: dict[str, list[tuple[int, int]]] = {}
+        # Heaps of (ready_ms, key) by workflow, of new instances and of others; entries that hold no
+        # longer are skipped.
+        self._ready: dict[tuple[str, bool], list[tuple[int, int]]] = {}
         self._saved: dict[int, tuple[Record, int] | None] = {}
         self._last_key = 0
         self._last_fact = 0
@@ -188,7 +189,8 @@ class Table:
         if row.owner is not None:
             self._held.setdefault(row.owner, set()).add(row.key)
         elif row.ready_ms is not None:
-            heappush(self._ready.setdefault(row.workflow, []), (row.ready_ms, row.key))
+            heap = self._ready.setdefault((row.workflow, row.started_ms is None), [])
+            heappush(heap, (row.ready_ms, row.key))
 
     def _unindex(self, record: Record) -> None:
         row = record.row
@@ -199,24 +201,28 @@ class Table:
             if not keys:
                 del self._held[row.owner]
 
-    def peek_ready(self, workflow: str) -> tuple[int, int] | None:
-        """Give ready_ms and key of what became ready first, or None."""
-        heap = self._ready.get(workflow, [])
-        while heap and not self._is_ready(*heap[0]):
+    def peek_ready(self, workflow: str, *, is_new: bool) -> tuple[int, int] | None:
+        """Give ready_ms and key of what became ready first, among new ones or others, or None."""
+        heap = self._ready.get((workflow, is_new), [])
+        while heap and not self._is_ready(*heap[0], is_new=is_new):
             heappop(heap)
         return heap[0] if heap else None
 
     def pop_ready(self, workflows: Sequence[str], now: int) -> int | None:
-        """Take the key of what became ready first, if it is ready by now."""
-        heads = [(head, name) for name in workflows if (head := self.peek_ready(name))]
-        if not heads:
-            return None
-        (ready_ms, key), workflow = min(heads)
-        if ready_ms > now:
-            return None
-        heappop(self._ready[workflow])
-        return key
+        """Take the key of what comes first of all that is ready by now: new ones last."""
+        for is_new in (False, True):
+            heads = [
+                (head, name) for name in workflows if (head := self.peek_ready(name, is_new=is_new))
+            ]
+            (ready_ms, key), workflow = min(heads, default=((now + 1, 0), ""))
+            if ready_ms <= now:
+                heappop(self._ready[workflow, is_new])
+                return key
+        return None
 
-    def _is_ready(self, ready_ms: int, key: int) -> bool:
+    def _is_ready(self, ready_ms: int, key: int, *, is_new: bool) -> bool:
         record = self.records.get(key)
-        return record is not None and (record.row.owner, record.row.ready_ms) == (None, ready_ms)
+        if record is None:
+            return False
+        row = record.row
+        return (row.owner, row.ready_ms, row.started_ms is None) == (None, ready_ms, is_new)

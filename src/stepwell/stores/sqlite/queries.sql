@@ -208,8 +208,9 @@ DELETE FROM instances WHERE key IN (SELECT key FROM gone);
 -- section: workers ---------------------------------------------------------------------------------
 
 -- name: ready_keys
-SELECT ready_ms, key FROM instances
-WHERE workflow = :workflow AND owner IS NULL AND ready_ms IS NOT NULL AND ready_ms <= :now
+SELECT started_ms IS NULL, ready_ms, key FROM instances
+WHERE workflow = :workflow AND (started_ms IS NULL) = :is_new
+AND owner IS NULL AND ready_ms IS NOT NULL AND ready_ms <= :now
 ORDER BY ready_ms, key LIMIT :limit;
 
 -- name: claim
@@ -226,7 +227,8 @@ RETURNING
 
 -- name: next_ready
 SELECT min(ready_ms) FROM instances
-WHERE workflow = :workflow AND owner IS NULL AND ready_ms IS NOT NULL;
+WHERE workflow = :workflow AND (started_ms IS NULL) = :is_new
+AND owner IS NULL AND ready_ms IS NOT NULL;
 
 -- name: beat
 INSERT INTO workers (id, expires_ms) VALUES (:worker, :expires)

@@ -26,7 +26,7 @@ CREATE TABLE instances (
 ) STRICT;
 
 -- Every index ends with its table's number, so rows of one entry are in order of key or id.
-CREATE INDEX instances_ready ON instances (workflow, ready_ms)
+CREATE INDEX instances_ready ON instances (workflow, started_ms IS NULL, ready_ms)
 WHERE owner IS NULL AND ready_ms IS NOT NULL;
 CREATE INDEX instances_owner ON instances (owner) WHERE owner IS NOT NULL;
 CREATE INDEX instances_expires ON instances (expires_ms) WHERE expires_ms IS NOT NULL;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,10 +157,10 @@ class SQLiteStore:
 
         def work(connection: sqlite3.Connection) -> list[Any]:
             sql = Statements(connection, now_ms)
-            ready: list[tuple[int, int]] = []
-            for workflow in dict.fromkeys(workflows):
-                ready += sql.run("ready_keys", workflow=workflow, limit=limit)
-            places = {key: place for place, (_, key) in enumerate(sorted(ready)[:limit])}
+            ready: list[tuple[int, int, int]] = []
+            for workflow, is_new in product(dict.fromkeys(workflows), (0, 1)):
+                ready += sql.run("ready_keys", workflow=workflow, is_new=is_new, limit=limit)
+            places = {key: place for place, (*_, key) in enumerate(sorted(ready)[:limit])}
             if not places:
                 return []
             rows = sql.run("claim", worker=worker, keys=json.dumps(list(places)))
@@ -242,8 +242,8 @@ class SQLiteStore:
 
         def work(connection: sqlite3.Connection) -> list[int | None]:
             return [
-                connection.execute(statement, {"workflow": workflow}).fetchone()[0]
-                for workflow in workflows
+                connection.execute(statement, {"workflow": name, "is_new": is_new}).fetchone()[0]
+                for name, is_new in product(workflows, (0, 1))
             ]
 
         found = await self._opened(self._reader).call(work)

@@ -75,6 +75,18 @@ async def oldest_is_claimed_first(store: Store) -> None:
     same(["5", "10", "20", "30"], [claim.instance.id for claim in claims])
 
 
+async def waking_comes_before_new(store: Store) -> None:
+    """What has begun, and wakes or was handed back, is claimed before what is new, however late."""
+    lease = await held(store)
+    await applied(store, Hibernate(lease=lease, facts=(), wake_ms=T0 + 9))
+    await create(store, Ref("orders", "new"), T0 + 1)
+    claims = await store.claim(worker=WORKER, workflows=["orders"], limit=1, now_ms=T0 + 9)
+    same([lease.key], [claim.lease.key for claim in claims])
+
+    claims = await store.claim(worker=WORKER, workflows=["orders"], limit=9, now_ms=T0 + 9)
+    same(["new"], [claim.instance.id for claim in claims])
+
+
 async def limit_is_kept(store: Store) -> None:
     """At most `limit` are claimed, the oldest; the rest stays for the next claim."""
     for number in (3, 1, 2):
