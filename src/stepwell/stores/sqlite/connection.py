@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stepwell.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReadOnly
@@ -27,24 +29,20 @@ def connect(path: Path, *, level: str, timeout_seconds: float) -> sqlite3.Connec
     check_version(sqlite3.sqlite_version_info)
     if not path.parent.is_dir():
         raise StoreReadOnly(f"the folder {path.parent} of the database does not exist; create it")
-    connection = _connect(path, timeout_seconds)
-    try:
+    with _connecting(path, timeout_seconds) as connection:
         _schema_version(connection, path)  # before the first write: it may be somebody else's file
         _turn_wal_on(connection, path, timeout_seconds)
         connection.execute(f"PRAGMA synchronous = {level}")
         # Checkpoints stay at SQLite's 1,000 pages: a commit that makes the log longer costs twice
         # the fsync of one that writes over it, so a longer log is a slower start.
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
 def connect_for_reading(path: Path, *, timeout_seconds: float) -> sqlite3.Connection:
     """Open a connection that only reads; the writing one has been there before."""
-    connection = _connect(path, timeout_seconds)
-    connection.execute("PRAGMA query_only = ON")
+    with _connecting(path, timeout_seconds) as connection:
+        connection.execute("PRAGMA query_only = ON")
     return connection
 
 
@@ -62,7 +60,9 @@ def check_version(version: tuple[int, ...]) -> None:
         )
 
 
-def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
+@contextmanager
+def _connecting(path: Path, timeout_seconds: float) -> Iterator[sqlite3.Connection]:
+    """Open a connection that is closed again only if it cannot be set up."""
     connection = sqlite3.connect(
         path,
         timeout=timeout_seconds,
@@ -70,8 +70,12 @@ def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    return connection
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _turn_wal_on(connection: sqlite3.Connection, path: Path, timeout_seconds: float) -> None:
