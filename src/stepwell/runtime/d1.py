@@ -7,7 +7,9 @@ number of tasks, threads and event loops of a process may share it; other proces
 same file. A statement is atomic by itself, a `batch` or an `exec` as a whole: whenever the process
 dies, either all of it is in the file or nothing. What was answered has reached the disk.
 
-A call that is cancelled does not wait any longer, but a statement that has begun runs to its end.
+A call that is cancelled, as by a step's timeout, does not wait any longer. A statement that runs on
+for it is broken off and changes nothing, unless it was at its end; so is, after a short grace, what
+runs when the database is closed. So no query, however long, holds up the others or the process.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ __all__ = [
 
 _OPEN_TRIES_MAX = 50
 _OPEN_PAUSE_SECONDS = 0.1
+_CLOSE_GRACE_SECONDS = 1.0
+# How often a running statement asks whether it is still wanted: a millisecond or so.
+_STEPS_BETWEEN_LOOKS = 50_000
 _SCHEMA_WORDS = frozenset({"CREATE", "DROP", "ALTER"})
 _BINDINGS = re.compile(r"current statement uses (\d+), and there (?:are|is) (\d+) supplied")
 _ONE_STATEMENT = "You can only execute one statement at a time"
@@ -66,6 +71,8 @@ class D1Database:
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-d1")
         self._is_closed = False
+        self._is_grace_over = False
+        self._call = _Call()
 
     def __repr__(self) -> str:
         return f"<D1Database {str(self._path)!r}>"
@@ -115,13 +122,17 @@ class D1Database:
         return await self._submit(lambda: self._run_one(self._connect(), statement))
 
     async def close(self) -> None:
-        """Close the file after what is under way; a second time does nothing."""
+        """Close the file after what is under way, if that ends soon; a second time does nothing."""
         if self._is_closed:
             return
-        closing = self._thread.submit(self._disconnect)
+        closing = asyncio.wrap_future(self._thread.submit(self._disconnect))
         self._is_closed = True
         self._thread.shutdown(wait=False)
-        await asyncio.wrap_future(closing)
+        try:
+            await asyncio.wait([closing], timeout=_CLOSE_GRACE_SECONDS)
+        finally:
+            self._is_grace_over = True
+        await closing
 
     def _check_own(self, index: int, statement: object) -> None:
         if not isinstance(statement, D1PreparedStatement):
@@ -133,9 +144,23 @@ class D1Database:
     async def _submit(self, job: Callable[[], _T]) -> _T:
         if self._is_closed:
             raise D1Error(f"D1_ERROR: the database {str(self._path)!r} is closed")
-        return await asyncio.wrap_future(self._thread.submit(job))
+        call = _Call()
+        try:
+            return await asyncio.wrap_future(self._thread.submit(self._perform, call, job))
+        except asyncio.CancelledError:
+            call.is_given_up = True
+            raise
 
     # From here on: only on the database's own thread.
+
+    def _perform(self, call: _Call, job: Callable[[], _T]) -> _T:
+        self._call = call
+        return job()
+
+    def _is_unwanted(self) -> bool:
+        # Not Connection.interrupt(): called from outside, it may hit between two statements,
+        # where it has no effect, or the next call's statement, which is not meant.
+        return self._call.is_given_up or self._is_grace_over
 
     def _run_together(self, statements: list[D1PreparedStatement], what: str) -> list[Answer]:
         connection = self._connect()
@@ -187,6 +212,7 @@ class D1Database:
         if self._connection is None:
             try:
                 self._connection = _open(self._path, self._busy_seconds_max)
+                self._connection.set_progress_handler(self._is_unwanted, _STEPS_BETWEEN_LOOKS)
             except (OSError, sqlite3.Error) as error:
                 raise D1Error(
                     f"D1_ERROR: the database {str(self._path)!r} cannot be opened: {error}"
@@ -196,6 +222,15 @@ class D1Database:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
+
+
+class _Call:
+    """One job for the thread; given up when nobody waits for its answer any more."""
+
+    __slots__ = ("is_given_up",)
+
+    def __init__(self) -> None:
+        self.is_given_up = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,4 +349,6 @@ def _reason(error: Exception) -> str:
         return "this is more than one statement; use batch([…]) or exec(…)"
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname == "SQLITE_BUSY":
         return f"{text} (another process holds the file for too long)"
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname == "SQLITE_INTERRUPT":
+        return f"{text} (nobody waits for it any more, or the database is being closed)"
     return text
