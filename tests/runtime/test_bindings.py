@@ -5,7 +5,7 @@ The numbers are those of the statements that the rules come from; two statements
 
 import pytest
 
-from stepwell.runtime.project import D1Binding, WorkflowBinding
+from stepwell.runtime.project import D1Binding, ProjectError, WorkflowBinding, load_project
 from tests.runtime.support import (
     WORKFLOW,
     problems_of,
@@ -13,6 +13,7 @@ from tests.runtime.support import (
     warnings_of,
     workflow_problems,
     workflow_warnings,
+    write_project,
 )
 
 
@@ -99,6 +100,17 @@ def test_s189_s191_steps_that_are_no_positive_whole_number(steps, tmp_path):
 
     assert ["workflows[0].limits.steps"] == list(problems)
     assert "no positive whole number" in problems["workflows[0].limits.steps"]
+
+
+@pytest.mark.parametrize("steps", ["1e999", "-1e999"])
+def test_steps_without_end(steps, tmp_path):
+    """Steps that are so large that they are read as infinite are refused too."""
+    write_project(tmp_path, workflows=[{**WORKFLOW, "limits": {"steps": 7777}}])
+    path = tmp_path / "wrangler.jsonc"
+    path.write_text(path.read_text().replace("7777", steps))
+
+    with pytest.raises(ProjectError, match=r"limits\.steps: is -?inf, which is no positive"):
+        load_project(tmp_path)
 
 
 @pytest.mark.parametrize("limits", ["10", 10, None, [], [{"steps": 1}]])
@@ -342,3 +354,13 @@ def test_d1_unexpected_field(tmp_path):
     project = project_with(tmp_path, d1_databases=[{"binding": "DB", "remote": True}])
 
     assert ["d1_databases[0].remote"] == list(warnings_of(project))
+
+
+@pytest.mark.parametrize("field", ["database_id", "database_name", "binding"])
+@pytest.mark.parametrize("value", ["\ud800", "x" * 300])
+def test_d1_name_that_can_be_no_file(field, value, tmp_path):
+    """What names a database's file must be able to; else it is an error at its place."""
+    problems = problems_of(tmp_path, d1_databases=[{"binding": "DB", field: value}])
+
+    assert [f"d1_databases[0].{field}"] == list(problems)
+    assert "cannot be the name of a file" in problems[f"d1_databases[0].{field}"]

@@ -192,6 +192,16 @@ def test_bad_main(main, what, tmp_path):
         load_project(tmp_path)
 
 
+@pytest.mark.parametrize("main", ["a\0.py", "a" * 5000 + ".py", "\ud800.py", "loop.py"])
+def test_main_that_can_be_no_path(main, tmp_path):
+    """A `main` that the system does not take as a path is an error of the file like any other."""
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    write_file(tmp_path, json.dumps({"name": "my-app", "main": main}))
+
+    with pytest.raises(ProjectError, match=r"main: is .{1,100}, (which is no path|but there is)"):
+        load_project(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "place"),
     [
@@ -239,6 +249,16 @@ def test_products_that_are_not_there(tmp_path):
 def test_unknown_top_level_key(tmp_path):
     """A key that Cloudflare's tool does not know either is a warning."""
     assert ["workflow"] == list(warnings_of(project_with(tmp_path, workflow=[])))
+
+
+def test_misspelt_top_level_key(tmp_path):
+    """A misspelt key is told with the right one and the keys that do something here, no others."""
+    (warning,) = project_with(tmp_path, workflow=[]).warnings
+
+    assert (
+        "Remove it, or correct its name (did you mean workflows?); supported here: "
+        "compatibility_date, compatibility_flags, d1_databases, main, name, vars, workflows"
+    ) == warning.todo
 
 
 def test_keys_about_deployment(tmp_path):

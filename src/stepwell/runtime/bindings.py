@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -28,6 +29,8 @@ _NAME_TODO = (
 _CLASS_TODO = "Give the name of the class in the main file"
 _SCRIPT_TODO = "Give the name of the project that holds the class, or leave it out"
 _LIMITS_TODO = 'Write an object such as {"steps": 1000}'
+_FILE_NAME_BYTES_MAX = 200
+_D1_ID_TODO = "Give an id that can be the name of a file, such as a UUID"
 _STEPS_TODO = "Give a whole number from 1"
 _SCHEDULES_TODO = 'Give a cron expression such as "0 9 * * 1", or an array of them'
 _RETENTION_TODO = 'Write an object such as {"success_retention": "3 days"}'
@@ -97,7 +100,7 @@ class D1Binding:
     @property
     def file_name(self) -> str:
         """The file that holds it: named by its id, or else by its name, or else its binding."""
-        return f"{quote(self.database_id or self.database_name or self.binding, safe='')}.sqlite"
+        return _file_name(self.database_id or self.database_name or self.binding)
 
 
 def read_workflows(project: Table, project_name: str) -> tuple[WorkflowBinding, ...]:
@@ -181,7 +184,7 @@ def _read_steps(entry: Table) -> int | None:
 def _whole_number(value: JsonValue) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if value == int(value) else None
+    return int(value) if math.isfinite(value) and value == int(value) else None
 
 
 def _read_schedules(entry: Table) -> tuple[str, ...]:
@@ -263,6 +266,7 @@ def _read_d1(entry: Table) -> D1Binding:
     binding = entry.string("binding", 'Give the name under which code finds it, such as "DB"')
     texts = {name: _read_text(entry, name) for name in sorted(_D1_KEYS - {"binding"})}
     entry.warn_unexpected(_D1_KEYS)
+    _check_file_name(entry, texts["database_id"], texts["database_name"], binding)
     return D1Binding(
         key=entry.path,
         binding=binding or "",
@@ -270,6 +274,23 @@ def _read_d1(entry: Table) -> D1Binding:
         database_id=texts["database_id"],
         migrations_dir=texts["migrations_dir"],
     )
+
+
+def _check_file_name(entry: Table, id: str | None, name: str | None, binding: str | None) -> None:
+    """Check what names the database's file; see `D1Binding.file_name`."""
+    key = "database_id" if id else "database_name" if name else "binding"
+    text = id or name or binding
+    try:
+        is_usable = not text or len(_file_name(text)) <= _FILE_NAME_BYTES_MAX
+    except UnicodeEncodeError:
+        is_usable = False
+    if not is_usable:
+        what = f"is {text!a:.80}, which cannot be the name of a file"
+        entry.findings.error(entry.key(key), what, _D1_ID_TODO)
+
+
+def _file_name(text: str) -> str:
+    return f"{quote(text, safe='')}.sqlite"
 
 
 def _read_text(entry: Table, name: str) -> str | None:

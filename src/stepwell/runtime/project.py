@@ -102,10 +102,18 @@ def _read_name(table: Table) -> str:
 
 
 def _find_main(table: Table, root: Path, main: str) -> Path:
-    path = (root / main).resolve()
+    try:
+        path = (root / main).resolve()
+        is_file = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a loop of links, …
+        reason = error.strerror if isinstance(error, OSError) else error
+        table.findings.error(
+            "main", f"is {main!a:.80}, which is no path: {reason!s:.200}", _MAIN_TODO
+        )
+        return root
     if path.suffix != ".py":
         table.findings.error("main", f"is {main!r}, which is no Python file", _MAIN_TODO)
-    elif not path.is_file():
+    elif not is_file:
         table.findings.error("main", f"is {main!r}, but there is no file {path}", _MAIN_TODO)
     return path
 
@@ -157,4 +165,4 @@ def _warn_top_level(table: Table) -> None:
             "not supported by this version of Stepwell",
             "The project runs without; code that uses them will miss them on env",
         )
-    table.warn_unexpected(READ | NOT_SUPPORTED | WITHOUT_EFFECT)
+    table.warn_unexpected(READ | NOT_SUPPORTED | WITHOUT_EFFECT, told=READ)

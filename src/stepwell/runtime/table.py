@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeAlias
 
 from stepwell.runtime.problems import Findings
@@ -100,15 +101,23 @@ class Table:
         found = kind_of(self.values[name])
         self.findings.error(self.key(name), f"must be {wanted}, but is {found}", todo)
 
-    def warn_unexpected(self, known: Iterable[str]) -> None:
-        """Report each key that is not among the known ones; it changes nothing."""
+    def warn_unexpected(self, known: Iterable[str], told: Iterable[str] | None = None) -> None:
+        """Report each key that is not among the known ones; it changes nothing.
+
+        Args:
+            known: what is expected.
+            told: the part of it that a message lists, where all of it would be a wall of names.
+        """
         known = sorted(known)
+        listed = ", ".join(known if told is None else sorted(told))
         for name in self.values:
             if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f" (did you mean {close[0]}?)" if close else ""
                 self.findings.warn(
                     self.key(name),
                     "is an unexpected field and has no effect",
-                    f"Remove it, or correct its name; known here: {', '.join(known)}",
+                    f"Remove it, or correct its name{hint}; supported here: {listed}",
                 )
 
 
