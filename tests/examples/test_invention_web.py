@@ -158,6 +158,42 @@ async def test_bad_body_is_422(body: Any, tmp_path: Path, database: D1Database) 
     assert [] == listed.json()["analyses"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"conversation_id": NaN}',
+        b'{"conversation_id": 1e999}',
+        b'{"\\ud800": 1}',
+        b'{"conversation": {"title": "\\ud83d", "turns": []}}',
+        b'{"conversation": {"title": "t", "turns": [{"speaker": "inventor", "text": "\\ud83d"}]}}',
+    ],
+)
+async def test_body_that_is_no_json_again_is_422(
+    body: bytes, tmp_path: Path, database: D1Database
+) -> None:
+    """A value that Python reads from JSON but cannot write back is a 422 all the same."""
+    async with _project(tmp_path, database, worker=False) as (client, _):
+        answer = await client.post(
+            "/analyses", content=body, headers={"content-type": "application/json"}
+        )
+
+    assert 422 == answer.status_code
+    assert {"type", "loc", "msg"} == set(answer.json()["detail"][0])
+
+
+async def test_conversation_above_the_maximum_is_413(tmp_path: Path, database: D1Database) -> None:
+    """A conversation of valid turns that is larger than params may be starts nothing."""
+    turns = [{"speaker": "inventor", "text": "x" * 10_000}] * 150
+    async with _project(tmp_path, database, worker=False) as (client, _):
+        answer = await client.post(
+            "/analyses", json={"conversation": {"title": "t", "turns": turns}}
+        )
+        listed = await client.get("/analyses")
+
+    assert 413 == answer.status_code
+    assert [] == listed.json()["analyses"]
+
+
 async def test_search_route(tmp_path: Path, database: D1Database) -> None:
     """The project serves its own search, in the form that any search service has."""
     async with _project(tmp_path, database, worker=False) as (client, _):

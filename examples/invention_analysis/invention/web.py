@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -16,6 +18,7 @@ from invention.repository import Analyses
 from invention.search import LIMIT_MAX, default_index
 from invention.settings import Env
 from stepwell import InstanceNotFound
+from stepwell.errors import PayloadTooLargeError
 
 app = FastAPI(title="Invention analysis", version="1.0.0")
 
@@ -33,6 +36,15 @@ class NewAnalysis(BaseModel):
         if (self.conversation_id is None) == (self.conversation is None):
             raise ValueError("give either conversation_id or conversation")
         return self
+
+
+@app.exception_handler(RequestValidationError)
+async def refuse(_request: Request, error: RequestValidationError) -> Response:
+    """Answer 422 without repeating the input: not every input can be written as JSON again."""
+    problems = [{name: found[name] for name in ("type", "loc", "msg")} for found in error.errors()]
+    # Escaped to ASCII, since a place may be named by half of a surrogate pair.
+    body = json.dumps({"detail": problems})
+    return Response(body, status_code=422, media_type="application/json")
 
 
 def environment(request: Request) -> Env:
@@ -77,7 +89,10 @@ async def start_analysis(
     """Start an analysis, and answer at once with its id."""
     conversation = body.conversation or _sample(body.conversation_id or "")
     params = AnalysisParams(conversation=conversation)
-    instance = await env.INVENTION_ANALYSIS.create(params=params.model_dump(mode="json"))
+    try:
+        instance = await env.INVENTION_ANALYSIS.create(params=params.model_dump(mode="json"))
+    except PayloadTooLargeError as error:
+        raise HTTPException(413, "the conversation is too long to be stored") from error
     # The run may have begun by now, and enters itself too; whoever comes first makes the row.
     await analyses.announce(instance.id, conversation.title, datetime.now(UTC))
     return {"id": instance.id, "status_url": f"/analyses/{instance.id}"}
@@ -125,7 +140,8 @@ async def search_patents(
 def _sample(id: str) -> Conversation:
     samples = load_conversations()
     if id not in samples:
-        raise HTTPException(404, f"there is no conversation {id!r}; there are {', '.join(samples)}")
+        known = ", ".join(samples)
+        raise HTTPException(404, f"there is no conversation {id!r:.100}; there are {known}")
     return samples[id]
 
 
