@@ -164,6 +164,22 @@ def test_database_is_kept(tmp_path):
     assert (folder / ".stepwell" / "d1" / "visits.sqlite").is_file()
 
 
+def test_migrations_are_applied_at_the_start(tmp_path):
+    """The tables of `migrations_dir` are there for the first request; the log names the file."""
+    database = {"binding": "DB", "database_name": "visits", "migrations_dir": "steps"}
+    main = MAIN.replace("CREATE TABLE IF NOT EXISTS visits (at TEXT)", "SELECT * FROM visits")
+    folder = write_project(tmp_path, main=main, d1_databases=[database])
+    (folder / "steps").mkdir()
+    (folder / "steps" / "0001_visits.sql").write_text("CREATE TABLE visits (at TEXT);")
+
+    with dev_server(folder) as server:
+        line = server.wait_for_line("applied")
+        visits = server.get("visits")
+
+    assert "database DB: applied steps/0001_visits.sql" in line
+    assert 1 == visits
+
+
 def test_state_is_hidden_from_git(tmp_path):
     """The folder of the state ignores itself."""
     folder = write_project(tmp_path)

@@ -203,3 +203,18 @@ async def app(scope, receive, send):
 
     assert 1 == answer.returncode
     assert "no connection to the mill" in answer.stderr
+
+
+def test_migration_that_fails(tmp_path):
+    """A migration that fails stops the start with its file and the reason."""
+    database = {"binding": "DB", "database_name": "visits", "migrations_dir": "steps"}
+    folder = write_project(tmp_path, d1_databases=[database])
+    (folder / "steps").mkdir()
+    (folder / "steps" / "0001_visits.sql").write_text("CREATE TABEL visits (at TEXT);")
+
+    answer = run_command(folder, "dev", "--port", "0")
+
+    assert 2 == answer.returncode
+    assert "steps/0001_visits.sql" in answer.stderr
+    assert 'near "TABEL": syntax error' in answer.stderr
+    assert "Traceback" not in answer.stderr

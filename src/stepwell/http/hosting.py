@@ -20,6 +20,7 @@ from stepwell.runtime.bound_workflow import WellSlot
 from stepwell.runtime.d1 import D1Database
 from stepwell.runtime.env import Env, build_env
 from stepwell.runtime.loading import Code
+from stepwell.runtime.migrations import apply_migrations
 from stepwell.runtime.project import Project
 from stepwell.wiring import open as open_stepwell
 
@@ -51,6 +52,7 @@ async def host_project(
         on_ready: told the URL once requests are answered.
 
     Raises:
+        ProjectError: a migration of a database failed.
         StepwellError: the address, the state or the app's own start-up cannot be used.
     """
     with StopRequest() as stop, closing(listen(place.host, place.port)) as listener:
@@ -65,10 +67,17 @@ async def host_project(
 async def open_project(
     project: Project, code: Code, state: Path, *, secrets: Mapping[str, str]
 ) -> AsyncIterator[Env]:
-    """Open all that a project needs and run its workflows; gives its env."""
+    """Open all that a project needs and run its workflows; gives its env.
+
+    Raises:
+        ProjectError: a migration failed.
+        StepwellError: the state cannot be used.
+    """
     prepare_state(state)
     async with AsyncExitStack() as stack:
         databases = _open_databases(project, state / D1_FOLDER, stack)
+        for binding in project.d1_databases:
+            await apply_migrations(databases[binding.binding], binding, project.path)
         slot = WellSlot()
         env = build_env(project, secrets=secrets, databases=databases, slot=slot)
         if code.workflows:

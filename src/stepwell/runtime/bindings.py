@@ -89,13 +89,20 @@ class WorkflowBinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class D1Binding:
-    """One entry of `d1_databases`; `key` is where it stands in the file."""
+    """One entry of `d1_databases`.
+
+    Attributes:
+        key: where it stands in the file, as `d1_databases[0]`.
+        migrations_dir: the folder of its migrations; None: it has none.
+        migrations_table: where the database remembers which of them it has seen.
+    """
 
     key: str
     binding: str
     database_name: str | None = None
     database_id: str | None = None
     migrations_dir: str | None = None
+    migrations_table: str = "d1_migrations"
 
     @property
     def file_name(self) -> str:
@@ -267,12 +274,19 @@ def _read_d1(entry: Table) -> D1Binding:
     texts = {name: _read_text(entry, name) for name in sorted(_D1_KEYS - {"binding"})}
     entry.warn_unexpected(_D1_KEYS)
     _check_file_name(entry, texts["database_id"], texts["database_name"], binding)
+    if texts["migrations_pattern"] is not None:
+        entry.findings.warn(
+            entry.key("migrations_pattern"),
+            "this version does not act on it",
+            "All .sql files of migrations_dir itself are applied",
+        )
     return D1Binding(
         key=entry.path,
         binding=binding or "",
         database_name=texts["database_name"],
         database_id=texts["database_id"],
         migrations_dir=texts["migrations_dir"],
+        migrations_table=texts["migrations_table"] or "d1_migrations",
     )
 
 
