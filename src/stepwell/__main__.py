@@ -1,4 +1,4 @@
-"""`python -m stepwell`: the same as the command `stepwell`."""
+"""The command `stepwell`, also as `python -m stepwell`."""
 
 from __future__ import annotations
 

@@ -21,14 +21,23 @@ DETAILS = {
 
 
 @pytest.fixture
-def stream():
-    log = logging.getLogger("stepwell")
-    before = (log.handlers, log.level, log.propagate)
-    stream = io.StringIO()
-    show_logs(stream)
-    yield stream
-    log.handlers, log.propagate = before[0], before[2]
-    log.setLevel(before[1])
+def streams():
+    """Two streams that show logs, with the root logger as it is when nobody has set it up."""
+    logs = [logging.getLogger("stepwell"), logging.getLogger()]
+    before = [(log.handlers, log.level, log.propagate) for log in logs]
+    logs[1].handlers = []
+    logs[1].setLevel(logging.WARNING)
+    streams = io.StringIO(), io.StringIO()
+    show_logs(*streams)
+    yield streams
+    for log, (handlers, level, propagate) in zip(logs, before, strict=True):
+        log.handlers, log.propagate = handlers, propagate
+        log.setLevel(level)
+
+
+@pytest.fixture
+def stream(streams):
+    return streams[0]
 
 
 def test_line_of_a_step():
@@ -82,6 +91,30 @@ def test_shown_once(stream, capsys):
 
     assert 1 == stream.getvalue().count("charge-1")
     assert "charge-1" not in capsys.readouterr().err
+
+
+def test_logs_of_the_project(streams):
+    """What the project logs is shown from INFO up, with the time, and what is not usual."""
+    logging.info("an order came in")  # noqa: LOG015 - as a project may write it
+    logging.getLogger("shop").debug("too quiet")
+    logging.getLogger("shop").warning("only %d left", 3)
+
+    first, second = streams[1].getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d an order came in", first)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING shop: only 3 left", second)
+    assert "" == streams[0].getvalue()
+
+
+def test_root_logger_of_the_project_is_left_alone(streams):
+    """A project that has set up the root logger keeps its handlers and its level."""
+    root, own = logging.getLogger(), logging.NullHandler()
+    root.handlers = [own]
+    root.setLevel(logging.ERROR)
+
+    show_logs(*streams)
+
+    assert [own] == root.handlers
+    assert logging.ERROR == root.level
 
 
 def test_formatter_leaves_the_record_alone():

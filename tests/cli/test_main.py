@@ -218,3 +218,23 @@ def test_migration_that_fails(tmp_path):
     assert "steps/0001_visits.sql" in answer.stderr
     assert 'near "TABEL": syntax error' in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("file", ["typer.py", "main.py"])
+def test_interrupt_before_anything_runs(file, tmp_path):
+    """Ctrl+C while the command, or the project, is still being imported ends it cleanly."""
+    folder = write_project(tmp_path)
+    (folder / file).write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+
+    answer = run_command(folder, "dev", "--port", "0")
+
+    assert 0 == answer.returncode
+    assert "" == answer.stderr
+
+
+def test_help_tells_the_defaults(tmp_path):
+    """The help of `dev` says what holds when an option is not given."""
+    text = " ".join(run_command(tmp_path, "dev", "--help").stdout.replace("│", " ").split())
+
+    assert "the nearest one upwards" in text
+    assert ".stepwell beside the project file" in text

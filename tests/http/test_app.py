@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 
 import httpx
 import pytest
@@ -65,6 +67,33 @@ async def test_request_and_answer_pass_through():
     assert ["hello", "body"] == answer.json()
 
 
+async def test_line_for_each_request(caplog):
+    """A request is logged with its path, as it stands in a URL, and status; not with its query."""
+    caplog.set_level(logging.INFO, "stepwell.http")
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    await _post(HostedApp(app, ENV), b"", "/a%0Ab/c?token=psst")
+
+    (line,) = [text for text in caplog.messages if text.startswith("POST")]
+    assert re.fullmatch(r"POST /a%0Ab/c 201 in \d+ ms", line)
+
+
+async def test_line_for_a_request_that_failed(caplog):
+    """A request that the app answers by an error counts as 500, which the server makes of it."""
+    caplog.set_level(logging.INFO, "stepwell.http")
+
+    async def app(scope, receive, send):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        await _post(HostedApp(app, ENV), b"")
+
+    assert "POST / 500" in caplog.text
+
+
 async def test_error_of_the_app_passes_through():
     """An error of the app reaches the server, which knows what to answer."""
 
@@ -114,10 +143,10 @@ async def test_lifespan_without_an_app():
     assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
 
 
-async def _post(app, body):
+async def _post(app, body, path="/"):
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://project") as client:
-        return await client.post("/", content=body)
+        return await client.post(path, content=body)
 
 
 async def _nothing():

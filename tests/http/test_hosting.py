@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sqlite3
 from contextlib import closing
@@ -12,12 +13,18 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from stepwell.authoring.workflow import WorkflowEntrypoint
 from stepwell.errors import D1Error, InstanceErrored, StepwellError, StoreError
 from stepwell.http.hosting import Place, host_project, open_project, prepare_state
 from stepwell.wiring import open as open_stepwell
 from tests.http.sample import CLASSES, make_code, make_project
 
 WAIT_SECONDS = 30
+
+
+class Stuck(WorkflowEntrypoint):
+    async def run(self, event, step):
+        await step.sleep("long", "1 day")
 
 
 async def test_env_has_everything(tmp_path):
@@ -54,6 +61,35 @@ async def test_waiting_instance_finds_its_bindings_at_the_start(tmp_path):
 
     assert "done" == output
     assert "hello" == greeting
+
+
+async def test_unfinished_instances_are_told(tmp_path, caplog):
+    """At the start the log says how many instances of each workflow go on."""
+    caplog.set_level(logging.INFO)
+    url = f"sqlite:///{tmp_path / 'state' / 'stepwell.db'}"
+    prepare_state(tmp_path / "state")
+    async with open_stepwell(url, workflows={"parent": Stuck}, worker=False) as well:
+        await well.workflow("parent").create_batch([{"id": f"early-{i}"} for i in range(3)])
+
+    code = replace(make_code(), workflows={**CLASSES, "parent": Stuck})
+    async with open_project(make_project(tmp_path), code, tmp_path / "state", secrets={}):
+        pass
+
+    assert ["parent: 3 unfinished instances go on"] == [
+        text for text in caplog.messages if "go on" in text
+    ]
+
+
+async def test_creation_is_told(tmp_path, caplog):
+    """An instance that is made through env is logged."""
+    caplog.set_level(logging.INFO)
+    async with _opened(tmp_path) as env:
+        await env.CHILD.create(id="a")
+        await env.CHILD.create_batch([{"id": "a"}, {"id": "b"}])
+
+    assert ["child/a created", "child/b created"] == [
+        text for text in caplog.messages if "created" in text
+    ]
 
 
 async def test_limit_of_the_file(tmp_path):

@@ -15,6 +15,9 @@ def main() -> None:
     """Run the command line, or say what is to be installed first."""
     try:
         command = import_module("stepwell.cli.main")
+    except KeyboardInterrupt:
+        # The import takes some tenths of a second; Ctrl+C in it ends the command as it does later.
+        sys.exit(0)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _SERVER_MODULES:

@@ -1,4 +1,4 @@
-"""How the terminal shows what Stepwell logs: one line per step, and the rest as it comes."""
+"""How the terminal shows what is logged: one line per step, and the rest as it comes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,45 @@ import logging
 import sys
 from typing import TextIO
 
+_TIME_FORMAT = "%H:%M:%S"
 _SECOND_MS = 1000
 _DETAILS = ("workflow", "instance", "step", "attempt", "outcome", "duration_ms")
 
 
-def show_logs(stream: TextIO = sys.stdout) -> None:
-    """Show Stepwell's own log on a stream from now on, from INFO up."""
+def show_logs(stream: TextIO = sys.stdout, others: TextIO = sys.stderr) -> None:
+    """Show logs from now on, from INFO up: Stepwell's own, and on `others` those of the project.
+
+    A project that has set up the root logger itself keeps what it has chosen.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(StepFormatter())
     log = logging.getLogger("stepwell")
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler(others)
+        handler.setFormatter(ProjectFormatter("%(message)s"))
+        root.addHandler(handler)
+        root.setLevel(min(root.level, logging.INFO))
+
+
+class ProjectFormatter(logging.Formatter):
+    """Formats a record by its time, level, logger and message; what is usual is left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line of a record; a traceback follows below it."""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        name = "" if record.name == "root" else f"{record.name}: "
+        time = self.formatTime(record, _TIME_FORMAT)
+        return f"{time} {level}{name}{super().format(record)}"
 
 
 class StepFormatter(logging.Formatter):
     """Formats a record about a step by its details, and any other by its message."""
 
-    default_time_format = "%H:%M:%S"
+    default_time_format = _TIME_FORMAT
     default_msec_format = ""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -27,6 +27,8 @@ STATE_FOLDER = ".stepwell"
 THREADS_END_SECONDS = 1.0
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
+# Typer's own, when Ctrl+C meets it at reading the command line; here that is a way to be done.
+_EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="stepwell",
@@ -47,6 +49,8 @@ def main() -> None:
     except StepwellError as error:
         _say_error(str(error))
         sys.exit(EXIT_FAILED)
+    except SystemExit as end:
+        sys.exit(0 if end.code == _EXIT_INTERRUPTED else end.code)
 
 
 def _say_version(is_asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
@@ -70,7 +74,9 @@ def stepwell(
 def dev(
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The project file [default: the nearest one upwards]"),
+        typer.Option(
+            "--config", "-c", help="The project file.", show_default="the nearest one upwards"
+        ),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where to answer; 0: any free port.")
@@ -80,11 +86,21 @@ def dev(
     ),
     persist_to: Annotated[
         Path | None,
-        typer.Option(help="The folder for all state [default: .stepwell beside the project file]"),
+        typer.Option(
+            help="The folder for all state.", show_default=".stepwell beside the project file"
+        ),
     ] = None,
 ) -> None:
     """Run the project of this folder: its app and its workflows."""
-    project = load_project(config or Path.cwd())
+    try:
+        _run_project(config or Path.cwd(), host, port, persist_to)
+    except KeyboardInterrupt:
+        # While the project is still being read; from then on a signal is heard as a request.
+        raise typer.Exit from None
+
+
+def _run_project(place: Path, host: str, port: int, persist_to: Path | None) -> None:
+    project = load_project(place)
     for warning in project.warnings:
         typer.echo(f"warning  {warning}", err=True)
     secrets = read_secrets(project.root)

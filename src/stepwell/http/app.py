@@ -1,9 +1,12 @@
-"""The ASGI app around a project's own: gives `env` to each scope, and passes everything on."""
+"""The ASGI app around a project's own: gives it `env`, and logs a line for each request."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from stepwell.runtime.env import Env
 
@@ -12,6 +15,10 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_LOG = logging.getLogger("stepwell.http")
+# What needs no quoting in a path, so that a line of the log shows it as a browser does.
+_PLAIN_IN_PATHS = "/:@!$&'()*+,;=~"
 
 
 class HostedApp:
@@ -26,7 +33,25 @@ class HostedApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
-        await self._app({**scope, "env": self._env}, receive, send)
+        given = {**scope, "env": self._env}
+        if scope["type"] != "http" or not _LOG.isEnabledFor(logging.INFO):
+            await self._app(given, receive, send)
+            return
+        status, began = 500, time.perf_counter()
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(given, receive, note_status)
+        finally:
+            # Without the query: it is where secrets stand.
+            path = quote(scope["path"], safe=_PLAIN_IN_PATHS)
+            milliseconds = (time.perf_counter() - began) * 1000
+            _LOG.info("%s %s %d in %.0f ms", scope["method"], path, status, milliseconds)
 
 
 async def _only_workflows(scope: Scope, receive: Receive, send: Send) -> None:

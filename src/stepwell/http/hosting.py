@@ -6,15 +6,18 @@ and the app's own start-up and shut-down find everything.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepwell.client.client import Stepwell
+from stepwell.client.handles import Workflow
 from stepwell.errors import StepwellError
 from stepwell.http.app import HostedApp
 from stepwell.http.server import StopRequest, listen, serve, url_of
+from stepwell.model.instance import InstanceStatus
 from stepwell.model.limits import Limits
 from stepwell.runtime.bound_workflow import WellSlot
 from stepwell.runtime.d1 import D1Database
@@ -24,6 +27,8 @@ from stepwell.runtime.migrations import apply_migrations
 from stepwell.runtime.project import Project
 from stepwell.wiring import open as open_stepwell
 
+_LOG = logging.getLogger("stepwell.http")
+_PAGE_INSTANCES = Limits().page_max
 DATABASE_NAME = "stepwell.db"
 D1_FOLDER = "d1"
 
@@ -81,8 +86,25 @@ async def open_project(
         slot = WellSlot()
         env = build_env(project, secrets=secrets, databases=databases, slot=slot)
         if code.workflows:
-            await stack.enter_async_context(slot.hold(_open_well(project, code, state, env)))
+            well = await stack.enter_async_context(slot.hold(_open_well(project, code, state, env)))
+            for name in code.workflows:
+                await _tell_unfinished(well.workflow(name))
         yield env
+
+
+async def _tell_unfinished(workflow: Workflow) -> None:
+    """Log how many instances of earlier go on now."""
+    count, is_all = 0, True
+    for status in InstanceStatus:
+        if status.is_terminal or status is InstanceStatus.PAUSED:
+            continue
+        page = await workflow.list(status, limit=_PAGE_INSTANCES)
+        count += len(page)
+        is_all = is_all and page.cursor is None
+    if count:
+        amount = f"{count}" if is_all else f"more than {count - 1}"
+        go_on = "instance goes on" if count == 1 else "instances go on"
+        _LOG.info("%s: %s unfinished %s", workflow.name, amount, go_on)
 
 
 def prepare_state(state: Path) -> None:

@@ -9,6 +9,7 @@ Both do the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from stepwell.client.client import Stepwell
 from stepwell.client.handles import Workflow, WorkflowInstance
 from stepwell.errors import InvalidRequest, StepwellError
 
+_LOG = logging.getLogger("stepwell.runtime")
 _OPTIONS = ("id", "params", "retention")
 # Cloudflare's option for choosing a region; there is one place here.
 _IGNORED_OPTIONS = ("locationHint",)
@@ -82,18 +84,23 @@ class BoundWorkflow:
             InstanceAlreadyExists: the id is taken.
             InvalidRequest: id, params or retention break a rule; nothing was stored.
         """
-        if not isinstance(id, Mapping):
-            return await (await self._slot.workflow(self.name)).create(id, params, retention)
-        if params is not None or retention is not None:
-            raise InvalidRequest(
-                "create() takes either one mapping of options or keywords, not both"
-            )
-        options = _read_options(id, "create()")
-        return await (await self._slot.workflow(self.name)).create(**options)
+        options: dict[str, Any] = {"id": id, "params": params, "retention": retention}
+        if isinstance(id, Mapping):
+            if params is not None or retention is not None:
+                raise InvalidRequest(
+                    "create() takes either one mapping of options or keywords, not both"
+                )
+            options = _read_options(id, "create()")
+        instance = await (await self._slot.workflow(self.name)).create(**options)
+        _LOG.info("%s/%s created", self.name, instance.id)
+        return instance
 
     async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
         """Create up to 100 instances and give those created; see `Workflow.create_batch`."""
-        return await (await self._slot.workflow(self.name)).create_batch(_read_batch(items))
+        created = await (await self._slot.workflow(self.name)).create_batch(_read_batch(items))
+        for instance in created:
+            _LOG.info("%s/%s created", self.name, instance.id)
+        return created
 
     async def get(self, id: str) -> WorkflowInstance:
         """Find an instance; see `Workflow.get`."""
