@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from stepwell.http.app import HostedApp
 from stepwell.runtime.env import Env
@@ -26,6 +29,40 @@ async def test_env_is_in_every_scope(type_):
     await HostedApp(app, ENV)({"type": type_, "path": "/"}, _nothing, _ignore)
 
     assert [{"type": type_, "path": "/", "env": ENV}] == seen
+
+
+async def test_env_in_a_lifespan_of_fastapi():
+    """FastAPI hands its lifespan the app alone; env is on the app's state by then."""
+    seen = []
+
+    @asynccontextmanager
+    async def lifespan(app):
+        seen.append(app.state.env.GREETING)
+        yield
+
+    asked = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive():
+        return {"type": next(asked)}
+
+    await HostedApp(FastAPI(lifespan=lifespan), ENV)({"type": "lifespan"}, receive, _ignore)
+
+    assert ["hello"] == seen
+
+
+async def test_state_of_another_kind():
+    """An app whose `state` takes no attributes is served all the same."""
+
+    class App:
+        state: ClassVar = {}
+
+        async def __call__(self, scope, receive, send):
+            seen.append(scope["env"])
+
+    seen = []
+    await HostedApp(App(), ENV)({"type": "http", "method": "GET", "path": "/"}, _nothing, _ignore)
+
+    assert [ENV] == seen
 
 
 async def test_scope_of_the_server_is_left_alone():

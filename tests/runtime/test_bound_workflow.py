@@ -103,6 +103,18 @@ async def test_get_and_delete():
     assert ["b"] == [error["id"] for error in answer["errors"]]
 
 
+async def test_list():
+    """Instances are listed, newest first, in pages."""
+    async with bound() as workflow:
+        for id in ("a", "b", "c"):
+            await workflow.create(id=id)
+        first = await workflow.list(limit=2)
+        rest = await workflow.list(limit=2, cursor=first.cursor)
+
+    assert ["c", "b"] == [instance.id for instance in first]
+    assert ["a"] == [instance.id for instance in rest]
+
+
 async def test_taken_id():
     """An id that is taken is the error of the library."""
     async with bound() as workflow:

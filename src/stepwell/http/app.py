@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ _PLAIN_IN_PATHS = "/:@!$&'()*+,;=~"
 
 
 class HostedApp:
-    """A project's app as a server sees it; the app reads `scope["env"]`.
+    """A project's app as a server sees it; the app reads `scope["env"]`, or `app.state.env`.
 
     The app's lifespan is passed through too, so its start-up already finds everything on env.
     """
@@ -30,6 +31,11 @@ class HostedApp:
     def __init__(self, app: ASGIApp | None, env: Env) -> None:
         self._app = app if app is not None else _only_workflows
         self._env = env
+        # A FastAPI app hands its lifespan itself and no scope, so env is on `app.state` too.
+        state = getattr(app, "state", None)
+        if state is not None:
+            with suppress(AttributeError, TypeError):  # a state of the project's own kind
+                state.env = env
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from stepwell.client.client import Stepwell
-from stepwell.client.handles import Workflow, WorkflowInstance
+from stepwell.client.handles import InstancePage, Workflow, WorkflowInstance
 from stepwell.errors import InvalidRequest, StepwellError
 
 _LOG = logging.getLogger("stepwell.runtime")
@@ -109,6 +109,12 @@ class BoundWorkflow:
     async def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Delete up to 100 instances; see `Workflow.delete_batch`."""
         return await (await self._slot.workflow(self.name)).delete_batch(ids)
+
+    async def list(
+        self, status: str | None = None, limit: int = 25, cursor: str | None = None
+    ) -> InstancePage:
+        """List instances, newest first; see `Workflow.list`."""
+        return await (await self._slot.workflow(self.name)).list(status, limit, cursor)
 
     createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
     deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
