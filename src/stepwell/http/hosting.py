@@ -86,25 +86,31 @@ async def open_project(
         slot = WellSlot()
         env = build_env(project, secrets=secrets, databases=databases, slot=slot)
         if code.workflows:
-            well = await stack.enter_async_context(slot.hold(_open_well(project, code, state, env)))
-            for name in code.workflows:
-                await _tell_unfinished(well.workflow(name))
+            await _tell_unfinished(code, state)
+            await stack.enter_async_context(slot.hold(_open_well(project, code, state, env)))
         yield env
 
 
-async def _tell_unfinished(workflow: Workflow) -> None:
-    """Log how many instances of earlier go on now."""
+async def _tell_unfinished(code: Code, state: Path) -> None:
+    """Log how many instances of earlier go on now; before a worker moves them about."""
+    async with open_stepwell(_url(state), worker=False) as well:
+        for name in code.workflows:
+            count, is_all = await _count_unfinished(well.workflow(name))
+            if count:
+                amount = f"{count}" if is_all else f"more than {count - 1}"
+                go_on = "instance goes on" if count == 1 else "instances go on"
+                _LOG.info("%s: %s unfinished %s", name, amount, go_on)
+
+
+async def _count_unfinished(workflow: Workflow) -> tuple[int, bool]:
+    """Count one page of each status that goes on by itself; tell whether that was all."""
     count, is_all = 0, True
     for status in InstanceStatus:
-        if status.is_terminal or status is InstanceStatus.PAUSED:
-            continue
-        page = await workflow.list(status, limit=_PAGE_INSTANCES)
-        count += len(page)
-        is_all = is_all and page.cursor is None
-    if count:
-        amount = f"{count}" if is_all else f"more than {count - 1}"
-        go_on = "instance goes on" if count == 1 else "instances go on"
-        _LOG.info("%s: %s unfinished %s", workflow.name, amount, go_on)
+        if not status.is_terminal and status is not InstanceStatus.PAUSED:
+            page = await workflow.list(status, limit=_PAGE_INSTANCES)
+            count += len(page)
+            is_all = is_all and page.cursor is None
+    return count, is_all
 
 
 def prepare_state(state: Path) -> None:
@@ -142,10 +148,14 @@ def _open_well(
     steps = {found.name: found.steps_max for found in workflows if found.steps_max is not None}
     usual = Limits()
     return open_stepwell(
-        f"sqlite:///{state / DATABASE_NAME}",
+        _url(state),
         workflows=code.workflows,
         env=env,
         limits={name: {"steps": maximum} for name, maximum in steps.items()},
         retention={found.name: dict(found.retention) for found in workflows if found.retention},
         maxima=replace(usual, steps_max=max([usual.steps_max, *steps.values()])),
     )
+
+
+def _url(state: Path) -> str:
+    return f"sqlite:///{state / DATABASE_NAME}"
