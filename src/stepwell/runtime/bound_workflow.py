@@ -15,8 +15,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from stepwell.client.client import Stepwell
-from stepwell.client.handles import InstancePage, Workflow, WorkflowInstance
+from stepwell.client.handles import InstancePage, Workflow
 from stepwell.errors import InvalidRequest, StepwellError
+from stepwell.runtime.bound_instance import BoundInstance
 
 _LOG = logging.getLogger("stepwell.runtime")
 _OPTIONS = ("id", "params", "retention")
@@ -77,7 +78,7 @@ class BoundWorkflow:
         id: str | Mapping[str, Any] | None = None,
         params: Any = None,
         retention: Mapping[str, Any] | None = None,
-    ) -> WorkflowInstance:
+    ) -> BoundInstance:
         """Create an instance; see `Workflow.create`. Options may come as one mapping instead.
 
         Raises:
@@ -93,18 +94,18 @@ class BoundWorkflow:
             options = _read_options(id, "create()")
         instance = await (await self._slot.workflow(self.name)).create(**options)
         _LOG.info("%s/%s created", self.name, instance.id)
-        return instance
+        return BoundInstance(instance)
 
-    async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[WorkflowInstance]:
+    async def create_batch(self, items: Sequence[Mapping[str, Any]]) -> list[BoundInstance]:
         """Create up to 100 instances and give those created; see `Workflow.create_batch`."""
         created = await (await self._slot.workflow(self.name)).create_batch(_read_batch(items))
         for instance in created:
             _LOG.info("%s/%s created", self.name, instance.id)
-        return created
+        return [BoundInstance(instance) for instance in created]
 
-    async def get(self, id: str) -> WorkflowInstance:
+    async def get(self, id: str) -> BoundInstance:
         """Find an instance; see `Workflow.get`."""
-        return await (await self._slot.workflow(self.name)).get(id)
+        return BoundInstance(await (await self._slot.workflow(self.name)).get(id))
 
     async def delete_batch(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Delete up to 100 instances; see `Workflow.delete_batch`."""
@@ -114,7 +115,9 @@ class BoundWorkflow:
         self, status: str | None = None, limit: int = 25, cursor: str | None = None
     ) -> InstancePage:
         """List instances, newest first; see `Workflow.list`."""
-        return await (await self._slot.workflow(self.name)).list(status, limit, cursor)
+        page = await (await self._slot.workflow(self.name)).list(status, limit, cursor)
+        items: Any = [BoundInstance(instance) for instance in page]
+        return InstancePage(items, page.cursor)
 
     createBatch = create_batch  # noqa: N815  (Cloudflare's spelling)
     deleteBatch = delete_batch  # noqa: N815  (Cloudflare's spelling)
