@@ -193,7 +193,9 @@ def main() -> int:
         return 1
     shutil.rmtree(folder)
     say("⑤ Where to look next: examples/invention_analysis/invention/workflow.py is the workflow,")
-    say("   README.md has the first steps; stepwell dev in examples/invention_analysis runs it.")
+    say("   README.md has the first steps. This runs the project:")
+    command = Path(sys.executable).with_name("stepwell")
+    say(f"   {command} dev --config {PROJECT / 'wrangler.jsonc'}")
     return 0
 
 
