@@ -17,6 +17,7 @@ from tests.cli.command import dev_server
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
 WAIT_SECONDS_MAX = 60
+_A_WARNING = "instances go on whose worker has stopped without a word"
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_hello_goes_on_after_a_kill(folder: Path) -> None:
         shown += second.stdout.read().splitlines()
 
     assert 0 == second.returncode
+    # Told only if the kill came before the instance had given its lease back for the pause.
+    shown = [line for line in shown if not line.startswith(_A_WARNING)]
     assert ["creating Ada", "going on", "user 42 approved by Grace"] == shown
 
 

@@ -5,7 +5,8 @@ The numbers are those of the statements that the rules come from; two statements
 
 import pytest
 
-from stepwell.runtime.project import D1Binding, ProjectError, WorkflowBinding, load_project
+from stepwell.errors import ProjectError
+from stepwell.runtime.project import D1Binding, WorkflowBinding, load_project
 from tests.runtime.support import (
     WORKFLOW,
     problems_of,

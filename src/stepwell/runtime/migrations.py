@@ -12,10 +12,11 @@ import re
 from importlib import resources
 from pathlib import Path
 
+from stepwell.errors import D1Error, ProjectError
+from stepwell.model.problem import Problem
 from stepwell.runtime.bindings import D1Binding
-from stepwell.runtime.d1 import D1Database, D1Error
+from stepwell.runtime.d1 import D1Database
 from stepwell.runtime.d1_script import split_script
-from stepwell.runtime.problems import Problem, ProjectError
 
 _LOG = logging.getLogger("stepwell.runtime")
 _NUMBER = re.compile(r"\d+")

@@ -78,7 +78,7 @@ class WorkerLease:
             return
         freed = await self._store.reap(now_ms=now_ms, limit=REAP_BATCH_MAX)
         if freed:
-            _LOG.warning("%d instances go on here: the leases of their workers have lapsed", freed)
+            _LOG.warning("instances go on whose worker has stopped without a word: %d", freed)
             self._on_freed()
 
     async def purge(self) -> None:
