@@ -9,9 +9,11 @@ import pytest
 
 import stepwell
 from stepwell import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from stepwell.engine.system_clock import SystemClock
 from stepwell.errors import StoreError
 from stepwell.model.command import Append, Finish, Hibernate
 from stepwell.stores.memory import MemoryStore
+from stepwell.testing.faults import check_nothing_stranded
 from tests.engine.support import error_of, until
 
 
@@ -184,4 +186,6 @@ async def test_closing_leaves_no_run_behind() -> None:
     rows = await store.list_instances("Long", status=None, before_key=None, limit=100)
 
     assert [None] * 20 == [row.owner for row in rows]
+    now_ms = SystemClock().now_ms()
+    await check_nothing_stranded(store, ["Long"], now_ms=now_ms, running=())
     assert before == len(started)

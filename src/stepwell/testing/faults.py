@@ -9,7 +9,7 @@ instead of hanging.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -110,13 +110,24 @@ class Stranded(AssertionError):
     """Nothing will ever wake this instance."""
 
 
-def wake_source(instance: Instance, memory: Memory, *, now_ms: int) -> WakeSource:
+def wake_source(
+    instance: Instance, memory: Memory, *, now_ms: int, running: Collection[int] | None = None
+) -> WakeSource:
     """Name what wakes an instance that has not ended.
+
+    Args:
+        instance: the instance.
+        memory: its facts and events.
+        now_ms: the time.
+        running: keys of the instances of which any living worker has a run, where that is known; a
+            worker that lives keeps its lease, so what it holds without a run is never looked at.
 
     Raises:
         Stranded: nothing does, or only a deadline although the awaited event is there.
     """
     if instance.owner is not None:
+        if running is not None and instance.key not in running:
+            raise Stranded(f"{instance.ref} is held by {instance.owner} without a run: {instance}")
         return WakeSource.LEASE
     if instance.status is InstanceStatus.PAUSED:
         return WakeSource.PAUSE
@@ -131,9 +142,19 @@ def wake_source(instance: Instance, memory: Memory, *, now_ms: int) -> WakeSourc
 
 
 async def check_nothing_stranded(
-    store: Store, workflows: Sequence[str], *, now_ms: int
+    store: Store,
+    workflows: Sequence[str],
+    *,
+    now_ms: int,
+    running: Collection[int] | None = None,
 ) -> dict[str, WakeSource]:
     """Walk all instances of these workflows; give the wake-up source of each that has not ended.
+
+    Args:
+        store: where they are.
+        workflows: names of workflows.
+        now_ms: the time.
+        running: as of `wake_source`.
 
     Raises:
         Stranded: an instance has none.
@@ -147,7 +168,8 @@ async def check_nothing_stranded(
             alive = [row for row in rows if not row.status.is_terminal]
             memories = await store.load([row.key for row in alive])
             for row in alive:
-                found[str(row.ref)] = wake_source(row, memories[row.key], now_ms=now_ms)
+                memory = memories[row.key]
+                found[str(row.ref)] = wake_source(row, memory, now_ms=now_ms, running=running)
             before = rows[-1].key
     return found
 
