@@ -6,6 +6,7 @@ A driver may be run again by the next process: it looks at what is there before 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,12 @@ from stepwell import NonRetryableError, Stepwell, WorkflowEntrypoint, WorkflowIn
 from stepwell.errors import InstanceErrored, InstanceTerminated, WorkflowError
 from stepwell.testing.faults import FaultyStore
 
-LIMIT = 4
-RETRIES = {"retries": {"limit": LIMIT, "delay": 1, "backoff": "constant"}}
+CRASHES = 1
+
+
+def retries(fails: int = 0) -> dict[str, Any]:
+    """Give a config with just enough retries: for the failures, and for the death of a process."""
+    return {"retries": {"limit": fails + CRASHES, "delay": 1, "backoff": "constant"}}
 
 
 @dataclass
@@ -24,6 +29,7 @@ class World:
     """What lies outside the store: effects that cannot be undone by forgetting them."""
 
     effects: list[str] = field(default_factory=list)
+    fails: dict[str, int] = field(default_factory=dict)
     store: FaultyStore | None = None
 
     def touch(self, label: str) -> None:
@@ -31,11 +37,18 @@ class World:
         if self.store is None or not self.store.killed.is_set():
             self.effects.append(label)
 
+    def check_starts(self) -> None:
+        """Hold each callable to as many starts as its failures and crashes account for."""
+        for label, starts in Counter(self.effects).items():
+            assert starts <= self.fails.get(label, 0) + CRASHES + 1, label
+
 
 class Crashing(WorkflowEntrypoint[Any, Any]):
     """What the workflows below share."""
 
     def act(self, label: str, value: Any, fails: int = 0) -> Callable[[Any], Awaitable[Any]]:
+        self.env.fails[label] = fails
+
         async def call(ctx: Any) -> Any:
             self.env.touch(label)
             await asyncio.sleep(0)
@@ -54,24 +67,24 @@ class Crashing(WorkflowEntrypoint[Any, Any]):
 
 class Sequence(Crashing):
     async def run(self, event: Any, step: Any) -> Any:
-        one = await step.do("one", RETRIES, self.act("one-1", 1))
-        two = await step.do("two", RETRIES, self.act("two-1", one + 1, fails=2))
+        one = await step.do("one", retries(), self.act("one-1", 1))
+        two = await step.do("two", retries(2), self.act("two-1", one + 1, fails=2))
 
         def sync() -> int:
             self.env.touch("sync-1")
             return int(two) + 1
 
-        three = await step.do("sync", RETRIES, sync)
-        again = [await step.do("loop", RETRIES, self.act(f"loop-{n}", n)) for n in (1, 2)]
+        three = await step.do("sync", retries(), sync)
+        again = [await step.do("loop", retries(), self.act(f"loop-{n}", n)) for n in (1, 2)]
         return [one, two, three, again]
 
 
 class Parallel(Crashing):
     async def run(self, event: Any, step: Any) -> Any:
         async def branch(n: int) -> Any:
-            first = await step.do(f"a{n}", RETRIES, self.act(f"a{n}-1", n, fails=n % 2))
+            first = await step.do(f"a{n}", retries(n % 2), self.act(f"a{n}-1", n, fails=n % 2))
             await step.sleep(f"nap{n}", 2)
-            return [first, await step.do(f"b{n}", RETRIES, self.act(f"b{n}-1", -n))]
+            return [first, await step.do(f"b{n}", retries(), self.act(f"b{n}-1", -n))]
 
         return await asyncio.gather(*(branch(n) for n in range(3)))
 
@@ -83,21 +96,34 @@ class Caught(Crashing):
             raise NonRetryableError("no use")
 
         try:
-            await step.do("hopeless", RETRIES, hopeless)
+            await step.do("hopeless", retries(), hopeless)
         except NonRetryableError as error:
-            await step.do("note", RETRIES, self.act("note-1", str(error)))
+            await step.do("note", retries(), self.act("note-1", str(error)))
         await step.sleep("nap", 3)
-        return await step.do("last", RETRIES, self.act("last-1", "end"))
+        return await step.do("last", retries(), self.act("last-1", "end"))
+
+
+class Stubborn(Crashing):
+    async def run(self, event: Any, step: Any) -> Any:
+        async def never() -> None:
+            self.env.touch("never-1")
+            raise ValueError("not this time")
+
+        self.env.fails["never-1"] = 1
+        try:  # the last attempt fails, or a crash has cut it off
+            await step.do("never", retries(1), never)
+        except Exception:
+            return await step.do("last", retries(), self.act("last-1", "gave up"))
 
 
 class Waits(Crashing):
     async def run(self, event: Any, step: Any) -> Any:
-        await step.do("ask", RETRIES, self.act("ask-1", None))
+        await step.do("ask", retries(), self.act("ask-1", None))
         got = await step.wait_for_event("answer", type="answer", timeout="1 hour")
         try:
             await step.wait_for_event("silence", type="never", timeout=3)
         except stepwell.WorkflowTimeoutError:
-            return await step.do("thank", RETRIES, self.act("thank-1", got.payload))
+            return await step.do("thank", retries(), self.act("thank-1", got.payload))
 
 
 class Streams(Crashing):
@@ -107,17 +133,17 @@ class Streams(Crashing):
             for n in range(3):
                 yield bytes([n]) * 150_000
 
-        stream = await step.do("pieces", RETRIES, pieces)
+        stream = await step.do("pieces", retries(), pieces)
         sizes = [len(piece) async for piece in stream]
-        return await step.do("sum", RETRIES, self.act("sum-1", sum(sizes)))
+        return await step.do("sum", retries(), self.act("sum-1", sum(sizes)))
 
 
 class Undone(Crashing):
     async def run(self, event: Any, step: Any) -> Any:
         for name in ("x", "y"):
             await step.do(
-                name, RETRIES, self.act(f"{name}-1", name),
-                rollback=self.undo(f"{name}-1"), rollback_config=RETRIES,
+                name, retries(), self.act(f"{name}-1", name),
+                rollback=self.undo(f"{name}-1"), rollback_config=retries(),
             )  # fmt: skip
         if event.payload == "fail":
             raise ValueError("after all")
@@ -171,6 +197,7 @@ SCENARIOS = {
     "sequence": Scenario(Sequence),
     "parallel": Scenario(Parallel),
     "caught": Scenario(Caught),
+    "stubborn": Scenario(Stubborn),
     "waits": Scenario(Waits, _answer),
     "streams": Scenario(Streams),
     "rollback": Scenario(Undone, None, "fail"),
