@@ -171,40 +171,6 @@ async def test_parallel_first_turn_that_kills_its_worker(
     assert end.error is not None
 
 
-@pytest.mark.xfail(strict=True, reason="the end of any step says that no start is hidden any more")
-@pytest.mark.parametrize("limit", [1, 2])
-async def test_first_turn_hidden_behind_the_end_of_another_branch(
-    make_store: Callable[[], Store], limit: int
-) -> None:
-    """The same where the other step ends, in the next life, before this one is reached again."""
-
-    async def run(world: World, step: Any) -> None:
-        go_on = asyncio.Event()
-
-        async def slow() -> None:
-            if world.lives == 1:
-                await asyncio.Event().wait()
-
-        async def kill(ctx: Any) -> None:
-            await world.die("kill", ctx.attempt)
-
-        async def first() -> None:
-            await step.do("slow", fast(5), slow)
-            go_on.set()
-
-        async def second() -> None:
-            if world.lives > 1:
-                await go_on.wait()
-            await step.do("kill", fast(limit), kill)
-
-        await asyncio.gather(first(), second())
-
-    world, end = await live_on(make_store, run)
-
-    assert end.error is not None
-    assert 1 <= world.count("kill") <= limit + 1
-
-
 async def test_attempt_that_may_have_been_hidden_is_in_the_log(
     make_store: Callable[[], Store],
 ) -> None:

@@ -314,10 +314,10 @@ class Waits:
         while self._gate is not None and current_task() not in hold.in_flight:
             self.consider()
             await asyncio.shield(self._gate)
-        if hold.state is not RunState.LIVE:
-            await self.settle()
         if hold.now_ms() >= hold.keeper.lease_until_ms:
             await hold.keeper.ensure_lease()
+        if hold.state is not RunState.LIVE:
+            await self.settle()
 
     def _start_pause(self) -> None:
         if self._is_entering_pause or self._is_closing:
