@@ -168,7 +168,7 @@ class Steps:
                 f"step {key.label} was called while the instance rolls back; "
                 "a rollback handler does its work itself, without steps"
             )
-        await self._hold.waits.settle()
+        await self._hold.waits.admit()
 
     async def _perform(
         self,

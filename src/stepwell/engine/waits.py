@@ -157,10 +157,23 @@ class Waits:
                 )
             await asyncio.shield(self._settled)
         if self._hold.state is not RunState.LIVE:
-            # Code that goes on calling whatever is raised must not block the event loop.
+            raise RunDropped
+
+    async def admit(self) -> None:
+        """Let a step begin only once it is known that this run may go on.
+
+        Code that goes on calling steps whatever is raised must not block the event loop: after
+        many refusals it is not answered any more.
+
+        Raises:
+            RunDropped: the run is over.
+        """
+        try:
+            await self.settle()
+        except RunDropped:
             self._refusals += 1
             await asyncio.sleep(0 if self._refusals <= _REFUSALS_MAX else _FOR_EVER_SECONDS)
-            raise RunDropped
+            raise
 
     # ---- rest --------------------------------------------------------------------------------
 
@@ -317,7 +330,7 @@ class Waits:
         if hold.now_ms() >= hold.keeper.lease_until_ms:
             await hold.keeper.ensure_lease()
         if hold.state is not RunState.LIVE:
-            await self.settle()
+            await self.admit()
 
     def _start_pause(self) -> None:
         if self._is_entering_pause or self._is_closing:

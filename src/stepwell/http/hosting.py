@@ -27,6 +27,7 @@ from stepwell.runtime.migrations import apply_migrations
 from stepwell.runtime.project import Project
 from stepwell.wiring import open as open_stepwell
 
+_LEASE_SECONDS = 3.0
 _LOG = logging.getLogger("stepwell.http")
 _PAGE_INSTANCES = Limits().page_max
 DATABASE_NAME = "stepwell.db"
@@ -151,6 +152,8 @@ def _open_well(
         _url(state),
         workflows=code.workflows,
         env=env,
+        # Somebody who stops the server with kill -9 does not wait long for what it was doing.
+        lease_seconds=_LEASE_SECONDS,
         limits={name: {"steps": maximum} for name, maximum in steps.items()},
         retention={found.name: dict(found.retention) for found in workflows if found.retention},
         maxima=replace(usual, steps_max=max([usual.steps_max, *steps.values()])),
