@@ -38,6 +38,7 @@ MAY_CATCH_EVERYTHING: dict[str, str] = {
     "src/stepwell/engine/callbacks.py": "it passes on to a coroutine what is thrown into it",
     "src/stepwell/engine/rollback.py": "a handler fails with whatever it raises",
     "src/stepwell/engine/run.py": "an instance fails with whatever its run raises",
+    "tests/engine/test_busy_worker.py": "it shows what becomes of code that catches everything",
 }
 
 # Each with the reason why SQL stands in Python there.

@@ -87,10 +87,10 @@ async def test_a_sync_step_that_raises_stop_iteration_fails(open_well: Open, sto
         assert await free(store, "a")
 
 
-async def test_a_sync_step_that_raises_generator_exit_strands_nothing(
+async def test_generator_exit_of_a_step_is_a_failure_like_any(
     open_well: Open, store: Store
 ) -> None:
-    """GeneratorExit ends the run rather than its step; that attempt counts, and it is the last."""
+    """Only the interpreter ends a coroutine with it, and not while its loop runs."""
     calls: list[int] = []
 
     async def run(event: Any, step: Any) -> None:
@@ -98,13 +98,29 @@ async def test_a_sync_step_that_raises_generator_exit_strands_nothing(
             calls.append(ctx.attempt)
             raise GeneratorExit
 
-        await step.do("work", fast(0), work)
+        await step.do("work", fast(1), work)
 
     async with open_well([flow(run)], store=store) as well:
         instance = await well.workflow("Flow").create(id="a")
-        await error_of(instance)
 
-        assert [1] == calls
+        assert "GeneratorExit" == (await error_of(instance))["name"]
+        assert [1, 2] == calls
+        assert await free(store, "a")
+
+
+async def test_generator_exit_of_run_fails_the_instance(open_well: Open, store: Store) -> None:
+    """It does not run again and again."""
+    runs: list[int] = []
+
+    async def run(event: Any, step: Any) -> None:
+        runs.append(1)
+        raise GeneratorExit
+
+    async with open_well([flow(run)], store=store) as well:
+        instance = await well.workflow("Flow").create(id="a")
+
+        assert "GeneratorExit" == (await error_of(instance))["name"]
+        assert [1] == runs
         assert await free(store, "a")
 
 
@@ -166,7 +182,8 @@ async def test_a_delay_function_that_raises_a_base_exception_ends_the_step(
         error = await error_of(instance)
 
         assert "no idea" in error["message"]
-        assert 1 == (await types_of(instance)).count("attempt_started")
+        types = await types_of(instance)
+        assert (1, 1) == (types.count("attempt_started"), types.count("step_errored"))
         assert await free(store, "a")
 
 

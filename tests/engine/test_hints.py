@@ -11,7 +11,7 @@ import stepwell
 from stepwell.engine import watch
 from stepwell.model.command import Finish
 from stepwell.stores.memory import MemoryStore
-from tests.engine.support import Gate, flow
+from tests.engine.support import Gate, flow, until
 
 
 class LooksAtTheEnd(MemoryStore):
@@ -55,3 +55,52 @@ async def test_an_end_that_the_worker_sees_first_is_told(monkeypatch: pytest.Mon
 
         assert "done" == await instance.result(10)
         assert store.has_looked.is_set()
+
+
+class OldNews(MemoryStore):
+    """A memory store whose answer about signals, once armed, comes late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_armed = False
+        self.has_looked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_look_again = asyncio.Event()
+
+    async def signals(self, worker: str) -> Any:
+        if self.has_looked.is_set():
+            await self.may_look_again.wait()
+        found = await super().signals(worker)
+        if self.is_armed:
+            self.has_looked.set()
+            await self.may_answer.wait()
+        return found
+
+
+async def test_old_news_call_no_pause_off() -> None:
+    """A worker that read `running` just before a pause starts nothing because of that."""
+    gate, store = Gate(), OldNews()
+    second: list[int] = []
+
+    async def run(event: Any, step: Any) -> Any:
+        await step.do("first", gate)
+        await step.do("second", lambda: second.append(1))
+
+    async with stepwell.open("memory://", store=store, workflows=[flow(run)]) as well:
+        instance = await well.workflow("Flow").create()
+        await gate.began.wait()
+        store.is_armed = True
+        await instance.send_event("look")
+        await store.has_looked.wait()
+        await instance.pause()
+        store.may_answer.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gate.may_end.set()
+        await until(instance, "workflow_paused")
+
+        assert [] == second
+        store.may_look_again.set()
+        await instance.resume()
+        await instance.result(10)
+        assert [1] == second

@@ -6,8 +6,6 @@ import asyncio
 import threading
 from typing import Any
 
-import pytest
-
 from tests.engine.support import Open, error_of, events_of, fast, flow, types_of, until_step
 
 
@@ -43,8 +41,6 @@ async def test_the_timeout_does_not_count_the_wait_for_a_thread(open_well: Open)
         assert [] == await events_of(second, "attempt_errored")
 
 
-# Not in the mode that forgets its runs: an attempt of another run knows nothing of the thread.
-@pytest.mark.parametrize("open_well", ["default", "stays"], indirect=True)
 async def test_a_thread_that_never_ends_fails_the_next_attempt(open_well: Open) -> None:
     """No second thread is started beside it, and the attempt that waits for it times out."""
     may_end = threading.Event()

@@ -26,7 +26,7 @@ from stepwell.core.delay import parse_delay_answer
 from stepwell.core.events import detail_text
 from stepwell.core.replay import StepRecord
 from stepwell.core.retry import is_retryable, retry_wait_ms
-from stepwell.engine.facts import NO_FAILURES, error_detail, restore_error
+from stepwell.engine.facts import error_detail, is_failure, restore_error
 from stepwell.engine.hold import Hold
 from stepwell.engine.logs import log_attempt
 from stepwell.engine.states import RunState
@@ -142,10 +142,10 @@ class Attempts:
                 raise
             # The callable awaited something that was cancelled: its own failure, not ours.
             await self._failed(StepError(str(error) or "cancelled", name="CancelledError"))
-        except NO_FAILURES:
-            raise
-        except BaseException as error:  # noqa: BLE001  (recorded, and raised in run)
-            await self._failed(error)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            await self._failed(error)  # recorded, and raised in run
         else:
             await self._succeeded(outcome)
             self._hold.has_gone_on = True
@@ -255,8 +255,9 @@ class Attempts:
                 answer = delay(seen)
                 if asyncio.iscoroutine(answer) or isinstance(answer, asyncio.Future):
                     answer = await answer
-        except (Exception, asyncio.CancelledError) as wrong:
-            if isinstance(wrong, asyncio.CancelledError) and self._is_cut_off():
+        except BaseException as wrong:
+            is_cancelled = isinstance(wrong, asyncio.CancelledError)
+            if self._is_cut_off() if is_cancelled else not is_failure(wrong):
                 _LOG.debug("%s was cut off: the run stops here", whose)
                 raise
             if scope.expired() and isinstance(wrong, TimeoutError):

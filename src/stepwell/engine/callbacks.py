@@ -13,8 +13,9 @@ from types import CodeType, CoroutineType, FunctionType, MethodType, coroutine
 from typing import Any, NamedTuple
 
 from stepwell.authoring.call import DoCall, StepContext
+from stepwell.engine.facts import is_failure
 from stepwell.engine.threads import Threads
-from stepwell.errors import RunDropped, StepError, WorkflowTimeoutError
+from stepwell.errors import StepError, WorkflowTimeoutError
 from stepwell.model.duration import format_duration
 
 
@@ -100,10 +101,10 @@ class FirstTurn:
             self._waits_for = self._work.send(None)
         except StopIteration as done:
             self.value, self.is_done = done.value, True
-        except (RunDropped, KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  (kept, to be raised by the first attempt)
-            self._error = error
+        except BaseException as error:
+            if not is_failure(error) and not isinstance(error, asyncio.CancelledError):
+                raise
+            self._error = error  # to be raised by the first attempt
 
     def fail(self, error: Exception) -> None:
         """Make it a turn that raised this."""
@@ -177,11 +178,11 @@ class Callback:
 
 
 def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Call it in a thread; no future can hold StopIteration, which would never arrive."""
+    """Call it in a thread; what cannot be raised through an await is turned into a StepError."""
     try:
         return callback(*arguments)
-    except StopIteration as error:
-        raise StepError(str(error), name="StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:
+        raise StepError(str(error), name=type(error).__name__) from error
 
 
 def arguments_of(call: DoCall, context: StepContext | None) -> tuple[Any, ...]:

@@ -9,8 +9,17 @@ from stepwell.core import failure
 from stepwell.core.events import detail_text, read_detail
 from stepwell.errors import RunDropped, WorkflowInternalError
 
-# What is no failure of user code, whoever raises it: the run or the process ends.
-NO_FAILURES: Final = (RunDropped, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+_ENDINGS: Final = (RunDropped, asyncio.CancelledError, KeyboardInterrupt)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Claim that what user code raised is its failure, and not the end of the run or the process.
+
+    GeneratorExit is an end only where the interpreter closes a coroutine: no loop runs any more.
+    """
+    if isinstance(error, GeneratorExit):
+        return asyncio._get_running_loop() is not None  # noqa: SLF001  (it alone does not raise)
+    return not isinstance(error, _ENDINGS)
 
 
 def error_detail(error: BaseException, **more: Any) -> str | None:

@@ -177,6 +177,11 @@ class Hold:
             self._threads = Threads(self.services.threads)
         return self._threads
 
+    @property
+    def has_running_threads(self) -> bool:
+        """Claim that a thread runs, perhaps of an attempt that was given up."""
+        return self._threads is not None and self._threads.is_running
+
     def enter_attempt(self) -> asyncio.Task[Any]:
         """Count an attempt in flight, by its task: it holds off rest and pause."""
         task = current_task()

@@ -28,6 +28,10 @@ class Holder(Protocol):
     def is_busy(self) -> bool:
         """Claim that an attempt is in flight, or a write under way."""
 
+    @property
+    def has_running_threads(self) -> bool:
+        """Claim that a thread runs, perhaps of an attempt that was given up."""
+
     def now_ms(self) -> int:
         """Give the time."""
 

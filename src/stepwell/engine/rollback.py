@@ -18,7 +18,7 @@ from stepwell.core.events import detail_text, read_detail
 from stepwell.core.replay import Progress, StepRecord, rollback_key
 from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
 from stepwell.engine.callbacks import Callback, shape_of
-from stepwell.engine.facts import NO_FAILURES, error_detail, error_of
+from stepwell.engine.facts import error_detail, error_of, is_failure
 from stepwell.engine.hold import Hold
 from stepwell.engine.plans import RollbackPlan
 from stepwell.engine.steps import Steps
@@ -88,9 +88,9 @@ class RollbackPhase:
         for key, _ in eligible:
             try:
                 await self._roll_back(key)
-            except NO_FAILURES:
-                raise
-            except BaseException as failure:  # noqa: BLE001  (recorded as the rollback's outcome)
+            except BaseException as failure:
+                if not is_failure(failure):
+                    raise
                 await self._end(final, error, total, failure)
                 return
             self._completed += 1

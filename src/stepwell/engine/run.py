@@ -22,7 +22,7 @@ from stepwell.core import payload
 from stepwell.core.events import detail_text
 from stepwell.core.replay import fold
 from stepwell.core.shown import shown
-from stepwell.engine.facts import NO_FAILURES, error_detail
+from stepwell.engine.facts import error_detail, is_failure
 from stepwell.engine.hold import Hold
 from stepwell.engine.logs import log_instance
 from stepwell.engine.parties import Keeper
@@ -111,10 +111,10 @@ class Run:
             if self._is_ended_from_outside():
                 raise
             await self._fail(WorkflowInternalError("run() was cancelled from inside"))
-        except NO_FAILURES:
-            raise
-        except BaseException as error:  # noqa: BLE001  (it becomes the instance's error)
-            await self._fail(error)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            await self._fail(error)  # it becomes the instance's error
         else:
             await self._complete(text)
 
@@ -161,9 +161,9 @@ class Run:
         except asyncio.CancelledError:
             if self._is_ended_from_outside():
                 raise
-        except (RunDropped, KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  (it merely ends this replay)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             ref = self.hold.instance.ref
             _LOG.debug("replay of %s/%s for its rollback ended with %s", *ref, shown(error))
         await RollbackPhase(self.hold, self.steps).resume()

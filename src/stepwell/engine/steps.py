@@ -38,7 +38,7 @@ from stepwell.errors import ReplayEnded, StepError, WorkflowFatalError, Workflow
 from stepwell.model.command import SendEvent
 from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.event import PendingEvent
-from stepwell.model.limits import STUB_CALLS_MAX
+from stepwell.model.limits import CATCH_UP_TURNS_MAX, STUB_CALLS_MAX
 from stepwell.model.step import Fact, FactKind, StepKey, StepKind
 
 _DO, _SLEEP, _WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
@@ -55,6 +55,7 @@ class Steps:
         self._do_calls = 0
         self.is_stub = False
         self._stub_calls = 0
+        self._reached = 0
         self.plans: dict[StepKey, RollbackPlan] = {}
 
     # ---- do ----------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ class Steps:
                 f"step {key.label} is one more than the {self._hold.definition.steps_max} steps "
                 "that this workflow may run; raise limits.steps, or split the work"
             )
-        record = self.history.records.get(key)
+        record = self._recall(key)
         plan: RollbackPlan | None = None
         if call.rollback is not None:
             plan = self.plans[key] = make_plan(call, key, record, self._hold.services.limits)
@@ -130,6 +131,7 @@ class Steps:
 
     async def _answer(self, key: StepKey, record: StepRecord) -> Any:
         if record.progress is Progress.FAILED:
+            await self._let_others_come()
             raise error_of(record.end_detail)
         if record.progress is Progress.CANCELLED:
             return await self._stand_cancelled(key, record)
@@ -139,6 +141,27 @@ class Steps:
         if stream is None:
             return None
         return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
+
+    def _recall(self, key: StepKey) -> StepRecord | None:
+        record = self.history.records.get(key)
+        if record is not None:
+            self._reached += 1
+        return record
+
+    async def _let_others_come(self) -> None:
+        """Let other branches come as far as they had when this step failed, before it fails again.
+
+        Else a failure that is remembered would stop them earlier than it did when it happened, and
+        they could not say how to undo what they had done.
+        """
+        left, turns = self._left(), 0
+        while left and turns < CATCH_UP_TURNS_MAX:
+            await asyncio.sleep(0)
+            turns = turns + 1 if self._left() == left else 0
+            left = self._left()
+
+    def _left(self) -> int:
+        return len(self.history.records) - self._reached
 
     async def _stand_cancelled(self, key: StepKey, record: StepRecord) -> None:
         """Wait to be cancelled again, as long as the step may take."""
@@ -262,13 +285,13 @@ class Steps:
         key = self._key(_SLEEP, name)
         duration_ms = _duration(duration, f"the duration of sleep {name!r}")
         self._check_length(name, duration_ms)
-        record = self.history.records.get(key)
+        record = self._recall(key)
         await self._sleep(key, record, self._hold.now_ms() + duration_ms)
 
     async def sleep_until(self, name: str, when: datetime | float | str) -> None:
         """Sleep until a point in time."""
         key = self._key(_SLEEP, name)
-        record = self.history.records.get(key)
+        record = self._recall(key)
         due_ms = _epoch_ms(when, name)
         is_new = record is None and not self.is_stub and not self._was_crashed
         if is_new and due_ms < self._hold.now_ms():
@@ -316,11 +339,12 @@ class Steps:
         timeout_ms = self._wait_timeout(name, timeout)
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_settle(key)
-        record = self.history.records.get(key)
+        record = self._recall(key)
         if record is not None and record.progress is Progress.DONE:
             stored_type = read_detail(record.end_detail).get("event_type", event_type)
             return _received(record.payload or "null", record.began_ms or 0, str(stored_type))
         if record is not None and record.progress is Progress.FAILED:
+            await self._let_others_come()
             raise error_of(record.end_detail)
         if self.is_stub:
             await self._give_nothing()

@@ -63,6 +63,11 @@ class Threads:
         self._until[thread] = asyncio.get_running_loop().time() + timeout_ms / 1000
         return thread
 
+    @property
+    def is_running(self) -> bool:
+        """Claim that a thread has not ended yet."""
+        return not all(thread.done() for thread in self._until)
+
     async def wait_all(self) -> None:
         """Wait until all have ended, or should have."""
         running = {one: until for one, until in self._until.items() if not one.done()}

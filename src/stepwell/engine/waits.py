@@ -196,7 +196,8 @@ class Waits:
         if self._gate is not None:
             self._start_pause()
         elif self._is_long() and self._hold.task is not None:
-            if not is_quiet(self._hold.task, self._parking.tasks):
+            is_idle = not self._hold.has_running_threads
+            if not (is_idle and is_quiet(self._hold.task, self._parking.tasks)):
                 self._was_quiet = False
                 self._recheck_later()
             elif self._was_quiet:
@@ -303,8 +304,8 @@ class Waits:
             self._gate = asyncio.get_running_loop().create_future()
 
     def cancel_pause(self) -> None:
-        """Go on after all."""
-        if self._is_closing:
+        """Go on after all; not while the pause is being written, since the store decides then."""
+        if self._is_closing or self._is_entering_pause:
             return
         gate, self._gate = self._gate, None
         if gate is not None and not gate.done():

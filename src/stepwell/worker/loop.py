@@ -78,6 +78,7 @@ class Worker:
         self._timer: TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._pokes = pokes
+        self._pokes_heard = 0
 
     # ---- life --------------------------------------------------------------------------------
 
@@ -331,6 +332,7 @@ class Worker:
 
     def _on_poke(self, command: Hashable, _end: Fact | None) -> None:
         """Hear of a command that a client of this process has written."""
+        self._pokes_heard += 1
         self._claim_soon()
         if isinstance(command, Pause):
             # No further step starts from this very moment; the store has the last word.
@@ -356,14 +358,15 @@ class Worker:
 
     async def _read_signals(self) -> None:
         self._is_signal_due = False
-        worker = self._lease.worker
+        worker, pokes_before = self._lease.worker, self._pokes_heard
         signals = {signal.key: signal for signal in await self._store.signals(worker)}
         for key in signals.keys() - self._running.keys():
             self._release_orphan(Lease(key, worker, signals[key].epoch))
         for key, run in list(self._running.items()):
             signal = signals.get(key)
             if run.hold.state is RunState.LIVE:
-                await self._pass_on(run, signal)
+                # What has been heard since may be newer than what was read.
+                await self._pass_on(run, signal, is_newest=pokes_before == self._pokes_heard)
             elif run.hold.state is RunState.RESTING and signal is not None:
                 await self._deliver(run, signal)  # it may be told to stay up because of these
 
@@ -384,14 +387,14 @@ class Worker:
         elif done.result() is Outcome.APPLIED:
             self._claim_soon()
 
-    async def _pass_on(self, run: Run, signal: Signal | None) -> None:
+    async def _pass_on(self, run: Run, signal: Signal | None, *, is_newest: bool) -> None:
         hold = run.hold
         if signal is None or signal.epoch != hold.lease.epoch:
             hold.drop()
             return
         if signal.status is InstanceStatus.WAITING_FOR_PAUSE:
             hold.waits.request_pause()
-        elif hold.waits.is_pausing:
+        elif hold.waits.is_pausing and is_newest:
             hold.waits.cancel_pause()
         await self._deliver(run, signal)
 
