@@ -16,7 +16,7 @@ class Sizes:
     sequential: int = 2_000
     marks: tuple[int, ...] = (100, 1_000, 10_000)
     recorded: int = 10_000
-    sleepers_before: int = 15_000
+    sleepers_before: int = 30_000
     sleepers: int = 20_000
     due: int = 500
     due_spread_seconds: float = 5.0
