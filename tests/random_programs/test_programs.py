@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,22 @@ def _events(node: Node) -> list[str]:
     return [name for child in node.get("body", ()) for name in _events(child)]
 
 
-async def _play(well: Any, env: Any, seed: int) -> None:
+async def _interrupt(instance: WorkflowInstance, seed: int) -> None:
+    """Pause and resume it at moments that depend on the seed; nothing may come of it."""
+    chance = random.Random(seed)
+    for _ in range(chance.randint(1, 4)):
+        await asyncio.sleep(chance.choice([0, 0.001, 0.004, 0.012]))
+        await instance.pause()
+        await asyncio.sleep(chance.choice([0, 0, 0.002, 0.008]))
+        await instance.resume()
+
+
+async def _play(well: Any, env: Any, seed: int, *, is_interrupted: bool = False) -> None:
     program = generate(seed)
     seen = env[str(seed)] = Seen()
     instance = await well.workflow(Interpreter).create(id=str(seed), params=program)
+    if is_interrupted:
+        await _interrupt(instance, seed)
     for name in _events(program):
         await asyncio.sleep(0.002 * (seed % 3))
         try:
@@ -144,17 +157,24 @@ async def _check(instance: WorkflowInstance, expected: Prediction, seen: Seen) -
     assert check_rollback(expected, seen) == state.rollback
 
 
+@pytest.mark.parametrize("is_interrupted", [False, True], ids=["undisturbed", "paused"])
 @pytest.mark.parametrize("mode", list(_MODES))
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_programs_end_as_the_model_says(store: str, mode: str, tmp_path: Path) -> None:
-    """Output, error, attempts, status and order of rollbacks are those of the model."""
+async def test_programs_end_as_the_model_says(
+    store: str, mode: str, is_interrupted: bool, tmp_path: Path
+) -> None:
+    """Output, error, attempts, status and order of rollbacks are those of the model.
+
+    So they are where each instance is paused and resumed at random moments.
+    """
     url = "sqlite://:memory:" if store == "memory" else f"sqlite:///{tmp_path}/well.db"
     env: dict[str, Seen] = {}
     async with stepwell.open(
         url, workflows=[Interpreter], env=env, maxima=Limits(wait_ms_min=1), **_MODES[mode]
     ) as well:
         first = list(_MODES).index(mode) * _PROGRAMS
-        plays = (_play(well, env, seed) for seed in range(first, first + _PROGRAMS))
+        seeds = range(first, first + _PROGRAMS)
+        plays = (_play(well, env, seed, is_interrupted=is_interrupted) for seed in seeds)
         problems = await asyncio.gather(*plays, return_exceptions=True)
 
     failed = [problem for problem in problems if problem is not None]

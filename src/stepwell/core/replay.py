@@ -37,6 +37,8 @@ class StepRecord:
         began_ms: for a finished wait, when the event was accepted.
         start_detail: detail text of the start (config, flags), None for all defaults.
         end_detail: detail text of the end (error, stream, event type).
+        ended_by: id of the fact that ended it, for one that was more than a single fact.
+        begun_by: id of its first fact.
     """
 
     ordinal: int
@@ -48,6 +50,8 @@ class StepRecord:
     began_ms: int | None = None
     start_detail: str | None = None
     end_detail: str | None = None
+    ended_by: int = 0
+    begun_by: int = 0
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ def fold(facts: Iterable[Fact]) -> History:
                 None,
                 fact.detail,
                 fact.detail,
+                fact.id,
+                fact.id,
             )
         elif fact.step is None:
             _fold_instance(history, fact)
@@ -132,7 +138,7 @@ def _shift_timers(records: Iterable[StepRecord], by_ms: int) -> None:
 def _fold_step(records: dict[StepKey, StepRecord], key: StepKey, fact: Fact) -> None:
     record = records.get(key)
     if record is None:
-        record = records[key] = StepRecord(fact.ordinal or 0)
+        record = records[key] = StepRecord(fact.ordinal or 0, begun_by=fact.id)
     kind = fact.kind
     if kind in _START:
         record.start_detail = fact.detail
@@ -158,6 +164,7 @@ def _fold_step(records: dict[StepKey, StepRecord], key: StepKey, fact: Fact) -> 
         record.payload = fact.payload
         record.began_ms = fact.began_ms
         record.end_detail = fact.detail
+        record.ended_by = fact.id
 
 
 def rollback_key(key: StepKey) -> StepKey:

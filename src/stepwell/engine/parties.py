@@ -22,6 +22,7 @@ class Holder(Protocol):
     state: RunState
     task: asyncio.Task[None] | None
     in_flight: dict[asyncio.Task[Any], int]
+    is_rolling_back: bool
     keeper: Keeper
 
     @property

@@ -56,6 +56,8 @@ class Steps:
         self.is_stub = False
         self._stub_calls = 0
         self._reached = 0
+        self._progress = 0
+        self._failures: set[int] = set()
         self.plans: dict[StepKey, RollbackPlan] = {}
 
     # ---- do ----------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ class Steps:
 
     async def _answer(self, key: StepKey, record: StepRecord) -> Any:
         if record.progress is Progress.FAILED:
-            await self._let_others_come()
+            await self._let_others_come(record)
             raise error_of(record.end_detail)
         if record.progress is Progress.CANCELLED:
             return await self._stand_cancelled(key, record)
@@ -146,19 +148,30 @@ class Steps:
         record = self.history.records.get(key)
         if record is not None:
             self._reached += 1
+            self._progress += 1
         return record
 
-    async def _let_others_come(self) -> None:
+    async def _let_others_come(self, record: StepRecord) -> None:
         """Let other branches come as far as they had when this step failed, before it fails again.
 
         Else a failure that is remembered would stop them earlier than it did when it happened, and
         they could not say how to undo what they had done.
         """
-        left, turns = self._left(), 0
-        while left and turns < CATCH_UP_TURNS_MAX:
+        failures, seen, turns = self._failures, self._progress, 0
+        failures.add(record.ended_by)
+        while self._left() and (turns < CATCH_UP_TURNS_MAX or not self._is_next(record)):
             await asyncio.sleep(0)
-            turns = turns + 1 if self._left() == left else 0
-            left = self._left()
+            turns = turns + 1 if self._progress == seen else 0
+            seen = self._progress
+        failures.discard(record.ended_by)
+        self._progress += 1
+
+    def _is_next(self, record: StepRecord) -> bool:
+        """Claim that of all that wait to fail, this one came last before what began next."""
+        begun = (self.history.records[key].begun_by for key in self.unreached())
+        first = min(begun, default=record.ended_by)
+        before = [ended for ended in self._failures if ended < first]
+        return record.ended_by == max(before, default=min(self._failures))
 
     def _left(self) -> int:
         return len(self.history.records) - self._reached
@@ -232,6 +245,8 @@ class Steps:
             result = await attempts.run()
         except Exception:
             await self._pass_gate()
+            while self._failures:  # noqa: ASYNC110  (what is remembered comes before what happens)
+                await asyncio.sleep(0)
             raise
         except asyncio.CancelledError:
             self._note_cancelled(key, ordinal, attempts.in_flight)
@@ -344,7 +359,7 @@ class Steps:
             stored_type = read_detail(record.end_detail).get("event_type", event_type)
             return _received(record.payload or "null", record.began_ms or 0, str(stored_type))
         if record is not None and record.progress is Progress.FAILED:
-            await self._let_others_come()
+            await self._let_others_come(record)
             raise error_of(record.end_detail)
         if self.is_stub:
             await self._give_nothing()

@@ -194,7 +194,8 @@ class Waits:
             self._was_quiet = False
             return
         if self._gate is not None:
-            self._start_pause()
+            if not self._hold.is_rolling_back:  # what has failed goes to its end instead
+                self._start_pause()
         elif self._is_long() and self._hold.task is not None:
             is_idle = not self._hold.has_running_threads
             if not (is_idle and is_quiet(self._hold.task, self._parking.tasks)):
