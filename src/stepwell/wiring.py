@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from stepwell.client.client import Stepwell
-from stepwell.client.handles import Desk
+from stepwell.client.desk import Desk
 from stepwell.client.registry import Overrides, WorkflowClasses, define
 from stepwell.engine.journal import Journal
 from stepwell.engine.local_wakeups import LocalWakeups
@@ -70,7 +70,6 @@ async def open(
         desk = Desk(
             store=store,
             journal=journal,
-            clock=clock,
             limits=chosen.maxima,
             pokes=pokes,
             changes=changes,

@@ -171,6 +171,27 @@ async def test_parallel_first_turn_that_kills_its_worker(
     assert end.error is not None
 
 
+async def test_step_behind_an_interrupted_one_keeps_its_attempts(
+    make_store: Callable[[], Store],
+) -> None:
+    """What follows a step that a crash has ended for good cannot have started before."""
+
+    async def run(world: World, step: Any) -> int:
+        async def kill(ctx: Any) -> None:
+            await world.die("kill", ctx.attempt)
+
+        async def after(ctx: Any) -> int:
+            return int(ctx.attempt)
+
+        with suppress(Exception):
+            await step.do("kill", fast(0), kill)
+        return int(await step.do("after", fast(1), after))
+
+    _, end = await live_on(make_store, run)
+
+    assert 1 == end.output
+
+
 async def test_attempt_that_may_have_been_hidden_is_in_the_log(
     make_store: Callable[[], Store],
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stepwell.client.handles import Desk, Workflow
+from stepwell.client.desk import Desk
+from stepwell.client.handles import Workflow
 from stepwell.client.registry import WorkflowClass, name_of
 from stepwell.core.names import check_workflow_name
 from stepwell.errors import WorkflowNotFound

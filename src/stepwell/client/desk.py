@@ -12,7 +12,6 @@ from stepwell.engine.services import Definition
 from stepwell.errors import StepwellError
 from stepwell.model.command import ClientCommand, Delete, Outcome, Restart, Terminate
 from stepwell.model.limits import Limits
-from stepwell.ports.clock import Clock
 from stepwell.ports.store import Store
 from stepwell.ports.wakeups import Wakeups
 
@@ -23,7 +22,6 @@ class Desk:
 
     store: Store
     journal: Journal
-    clock: Clock
     limits: Limits
     pokes: Wakeups
     changes: Wakeups

@@ -55,8 +55,6 @@ from stepwell.model.instance import Instance, Ref, TriggerSource
 from stepwell.model.limits import FACTS_PAGE_MAX
 from stepwell.model.step import Fact
 
-__all__ = ["Desk", "InstancePage", "Workflow", "WorkflowInstance"]
-
 _LOG = logging.getLogger("stepwell.client")
 _DELETE_ERRORS: dict[Outcome | None, dict[str, Any]] = {
     Outcome.NOT_FOUND: {"code": 10400, "message": "workflows.api.error.instance.not_found"},
@@ -186,7 +184,7 @@ class Workflow:
             self.name, status=read_status(status), before_key=read_cursor(cursor), limit=limit
         )
         more = str(rows[-1].key) if len(rows) == limit else None
-        return InstancePage([WorkflowInstance(self._desk, row.ref, row) for row in rows], more)
+        return InstancePage([WorkflowInstance(self._desk, row.ref) for row in rows], more)
 
     def _check_batch(self, items: Any) -> None:
         maximum = self._desk.limits.batch_max
@@ -240,10 +238,9 @@ class InstancePage(list["WorkflowInstance"]):
 class WorkflowInstance:
     """One instance, addressed by workflow name and id."""
 
-    def __init__(self, desk: Desk, ref: Ref, row: Instance | None = None) -> None:
+    def __init__(self, desk: Desk, ref: Ref) -> None:
         self._desk = desk
         self._ref = ref
-        self.row = row
 
     @property
     def id(self) -> str:

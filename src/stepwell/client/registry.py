@@ -11,7 +11,7 @@ from stepwell.authoring.workflow import WorkflowEntrypoint, WorkflowEvent
 from stepwell.core.names import check_workflow_name
 from stepwell.engine.services import Definition
 from stepwell.errors import InvalidRequest
-from stepwell.model.duration import InvalidDuration, parse_duration
+from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.instance import Retention
 from stepwell.model.limits import Limits
 
@@ -83,7 +83,9 @@ def _retention_ms(key: str, value: Any, limits: Limits) -> int:
     except InvalidDuration as error:
         raise InvalidRequest(str(error)) from error
     if found > limits.retention_ms_max:
-        raise InvalidRequest(f"{key} is {value!r}; the maximum is {limits.retention_ms_max} ms")
+        raise InvalidRequest(
+            f"{key} is {value!r}; the maximum is {format_duration(limits.retention_ms_max)}"
+        )
     return found
 
 

@@ -8,8 +8,9 @@ Used for forward steps and for rollback handlers alike. What is durable when:
     before user code goes on   the result, or the final error
     before the next attempt    that this one failed (it rides along with the next start)
 
-So a crash can hide at most one start, of a first attempt; a run that follows a crash therefore
-counts its first unrecorded step as tried once. Never more than limit + 1 attempts start.
+So a crash can hide first attempts that had begun since the run's last write; the run that follows
+it counts each step without a record as tried once, until `Hold.has_gone_on`. Never more than
+limit + 1 attempts start.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _LOG = logging.getLogger("stepwell.engine")
 
 
 @dataclass(slots=True)
-class Outcome:
+class Success:
     """What a successful attempt leaves: the value for user code, and what is stored of it."""
 
     value: Any
@@ -58,6 +59,7 @@ class Job:
         flags: parts of the start's detail besides the config: rollback, sensitive.
         is_careful: every start is durable before the callable runs.
         attempt_once: makes one attempt; gives what is stored.
+        record: what history knows of the step, or None.
     """
 
     key: StepKey
@@ -66,7 +68,7 @@ class Job:
     delay: Callable[[Any], Any] | None
     flags: dict[str, Any]
     is_careful: bool
-    attempt_once: Callable[[int], Awaitable[Outcome]]
+    attempt_once: Callable[[int], Awaitable[Success]]
     record: StepRecord | None = None
 
 
@@ -81,7 +83,7 @@ class Attempts:
         self._began_ms = 0
         self._is_start_recorded = job.record is not None
         self._may_have_started = may_have_started
-        self.in_flight: int | None = None
+        self.current_attempt: int | None = None
 
     async def run(self) -> Any:
         """Try until it ends; gives the value, or raises the last attempt's error."""
@@ -89,14 +91,14 @@ class Attempts:
         while True:
             await self._hold.waits.pass_gate()
             task = self._hold.enter_attempt()
-            self.in_flight = self._attempt
+            self.current_attempt = self._attempt
             try:
                 return await self._try()
             except _RetryAt as retry:
                 due_ms = retry.due_ms
             finally:
                 self._hold.leave_attempt(task)
-            self.in_flight = None
+            self.current_attempt = None
             await self._hold.waits.park(due_ms)
             self._attempt += 1
 
@@ -129,6 +131,7 @@ class Attempts:
         if attempt > self._limit:
             fact = self._fact(FactKind.STEP_FAILED, attempt, detail=error_detail(error))
             await self._hold.commit(fact)
+            self._hold.has_gone_on = True
             raise error
         fact = self._fact(FactKind.ATTEMPT_FAILED, attempt, detail=error_detail(error))
         self._hold.add_lazy((self._job.key, "interrupted"), fact)
@@ -145,7 +148,7 @@ class Attempts:
         except BaseException as error:
             if not is_failure(error):
                 raise
-            await self._failed(error)  # recorded, and raised in run
+            await self._failed(error)
         else:
             await self._succeeded(outcome)
             self._hold.has_gone_on = True
@@ -168,7 +171,7 @@ class Attempts:
         else:
             self._hold.add_lazy(self._job.key, fact)
 
-    async def _succeeded(self, outcome: Outcome) -> None:
+    async def _succeeded(self, outcome: Success) -> None:
         job = self._job
         start = self._hold.absorb_lazy(job.key)
         detail: str | None

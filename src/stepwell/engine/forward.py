@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stepwell.authoring.call import StepContext
 from stepwell.core import payload
-from stepwell.engine.attempts import Outcome, context_of
+from stepwell.engine.attempts import Success, context_of
 from stepwell.engine.callbacks import Callback, timed_out
 from stepwell.engine.hold import Hold
 from stepwell.engine.plans import RollbackPlan
@@ -37,7 +37,7 @@ class Forward:
         self._plan = plan
         self._callback = callback
 
-    async def attempt_once(self, attempt: int) -> Outcome:
+    async def attempt_once(self, attempt: int) -> Success:
         """Call it once; gives what to store."""
         if self._plan is not None:
             self._plan.attempt = attempt
@@ -52,9 +52,9 @@ class Forward:
         text = encode_result(value, self._key, self._hold)
         if self._plan is not None:
             self._plan.payload = text
-        return Outcome(as_replayed(value, text), text, {})
+        return Success(as_replayed(value, text), text, {})
 
-    async def _drain(self, stream: Any, attempt: int) -> Outcome:
+    async def _drain(self, stream: Any, attempt: int) -> Success:
         until = self._callback.began + self._config.timeout_ms / 1000
         writer = StreamWriter(self._hold, self._key, self._ordinal, attempt)
         try:
@@ -70,7 +70,7 @@ class Forward:
         if self._plan is not None:
             self._plan.stream = stored
         result = replay_stream(self._hold, self._key, attempt, stored["chunks"])
-        return Outcome(result, None, {"stream": stored})
+        return Success(result, None, {"stream": stored})
 
     def forget(self) -> None:
         """Let go of what only the attempts need."""

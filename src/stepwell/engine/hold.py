@@ -37,7 +37,9 @@ class Hold:
         self.definition = definition
         self.services = services
         self.state = RunState.LIVE
-        self.has_gone_on = False  # a step has ended, other than by being remembered
+        self.has_gone_on = (
+            False  # after a crash: a do or a wait has ended here, so the run before came no further
+        )
         self.in_flight: dict[asyncio.Task[Any], int] = {}
         self.stored_bytes = 0
         self.is_rolling_back = False

@@ -1,11 +1,11 @@
-"""The journal: every write goes through it, and all that wait at one moment share one commit.
+"""The journal: the writes of runs and clients, all that wait at one moment sharing one commit.
 
 While the store makes one batch durable, the next one gathers: no timer, no added delay. A lone
 command pays one commit; a thousand runs share one. Commands keep their order.
 
-When the store fails: a lock or a full disk is outlasted for runs (they are only waiting for their
-commit, nothing is lost) and told at once to clients; any other failure is narrowed down to the
-command that causes it by applying the batch one by one.
+When the store fails: a locked, full, failing or read-only database is outlasted for runs (they are
+only waiting for their commit, nothing is lost) and told at once to clients; any other failure is
+narrowed down to the command that causes it by applying the batch one by one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Entry] = deque()
         self._drain_task: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self._is_impatient = False
         self._reminders: dict[Callable[[], None], None] = {}
 
     def submit(self, command: Command, *, is_patient: bool = True) -> asyncio.Future[Outcome]:
@@ -85,11 +85,11 @@ class Journal:
 
     def lose_patience(self) -> None:
         """Outlast no locked or full database any longer: the process is about to stop."""
-        self._is_closing = True
+        self._is_impatient = True
 
     async def close(self) -> None:
         """Wait until everything that was submitted is durable or has failed."""
-        self._is_closing = True
+        self._is_impatient = True
         while self._drain_task is not None:
             await asyncio.wait([self._drain_task])
 
@@ -147,7 +147,7 @@ class Journal:
 
     def _outlast(self, batch: list[_Entry], error: StoreError) -> list[_Entry]:
         """Tell the impatient ones; give those who go on waiting."""
-        patient = [] if self._is_closing else [entry for entry in batch if entry.is_patient]
+        patient = [] if self._is_impatient else [entry for entry in batch if entry.is_patient]
         keep = set(map(id, patient))
         for entry in batch:
             if id(entry) not in keep:

@@ -1,7 +1,8 @@
 """What the program's log is told of instances and their steps: one line for each thing.
 
 A failure names the author's line, since the error of a step that is retried for minutes is what
-one looks for first. Stepwell's own frames are left out.
+one looks for first. Frames of Stepwell, of the standard library and of installed packages are left
+out.
 """
 
 from __future__ import annotations

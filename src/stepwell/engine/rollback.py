@@ -1,9 +1,9 @@
 """The rollback phase: undo what started, newest first, then end the instance.
 
-Order and eligibility come from history: every `do` that declared a rollback and has started,
-whether it succeeded, failed or was interrupted, and whose rollback is not finished, in descending
-order of start. It stops at the first handler that finally fails. The instance's error stays the one
-that triggered the rollback.
+Order and eligibility come from history, and from what this run has started: every `do` that
+declared a rollback and has started, whether it succeeded, failed or was interrupted, and whose
+rollback is not finished, in descending order of start. It stops at the first handler that finally
+fails. The instance's error stays the one that triggered the rollback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stepwell.authoring.call import DoCall, RollbackInput
 from stepwell.core import payload
 from stepwell.core.events import detail_text, read_detail
 from stepwell.core.replay import Progress, StepRecord, rollback_key
-from stepwell.engine.attempts import Attempts, Job, Outcome, context_of
+from stepwell.engine.attempts import Attempts, Job, Success, context_of
 from stepwell.engine.callbacks import Callback, shape_of
 from stepwell.engine.facts import error_detail, error_of, is_failure
 from stepwell.engine.hold import Hold
@@ -85,7 +85,7 @@ class RollbackPhase:
         total = len(eligible) + self._completed
         if not is_begun:
             await self._begin(final, error, total)
-        for key, _ in eligible:
+        for key in eligible:
             try:
                 await self._roll_back(key)
             except BaseException as failure:
@@ -96,20 +96,20 @@ class RollbackPhase:
             self._completed += 1
         await self._end(final, error, total, None)
 
-    def _eligible(self) -> list[tuple[StepKey, int]]:
+    def _eligible(self) -> list[StepKey]:
         """Give keys of steps to roll back, newest start first; count those that are done."""
         found = {p.key: p.ordinal for p in self._steps.plans.values() if p.has_started}
         records = self._steps.history.records
         for key, record in records.items():
             if key.kind is StepKind.DO and read_detail(record.start_detail).get("rollback"):
                 found.setdefault(key, record.ordinal)
-        open_: list[tuple[StepKey, int]] = []
-        for key, ordinal in sorted(found.items(), key=lambda item: -item[1]):
+        open_: list[StepKey] = []
+        for key in sorted(found, key=lambda key: -found[key]):
             record_ = records.get(rollback_key(key))
             if record_ is not None and record_.progress is Progress.DONE:
                 self._completed += 1
             else:
-                open_.append((key, ordinal))
+                open_.append(key)
         return open_
 
     async def _begin(self, final: InstanceStatus, error: Any, total: int) -> None:
@@ -190,7 +190,7 @@ class _Handler:
         call = DoCall(plan.key.name, plan.handler, context_index=0 if has_place else -1)
         self._callback = Callback(call, hold.threads)
 
-    async def attempt_once(self, attempt: int) -> Outcome:
+    async def attempt_once(self, attempt: int) -> Success:
         """Call the handler; what it returns is not kept."""
         plan = self._plan
         if attempt > 1:
@@ -207,7 +207,7 @@ class _Handler:
         await self._callback.run(
             seen, f"rollback of {plan.key.label}", plan.config.config.timeout_ms
         )
-        return Outcome(None, None, {})
+        return Success(None, None, {})
 
     def _output(self) -> Any:
         """Give the forward step's result, None if it has none."""

@@ -87,7 +87,7 @@ class Run:
         except BaseException:
             was_over = self.hold.state is RunState.OVER
             self.hold.drop()
-            if not was_over:  # else it is only how user code takes it, e.g. in a group
+            if not was_over:  # else we cancelled it, and what user code makes of that is its own
                 raise
 
     async def _give_up(self) -> None:
@@ -114,7 +114,7 @@ class Run:
         except BaseException as error:
             if not is_failure(error):
                 raise
-            await self._fail(error)  # it becomes the instance's error
+            await self._fail(error)
         else:
             await self._complete(text)
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from stepwell.authoring.call import DoCall, Duration, ReceivedEvent, needs_arguments
 from stepwell.core import payload
@@ -66,7 +66,7 @@ class Steps:
         """Run or replay a step."""
         key = self._key(_DO, call.name)
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
-            await self._refuse_or_settle(key)
+            await self._refuse_or_admit(key)
         self._do_calls += 1
         if self._do_calls > self._hold.definition.steps_max:
             await asyncio.sleep(0)  # whoever goes on calling steps does not block the event loop
@@ -99,7 +99,7 @@ class Steps:
             await self._hold.commit(fact)
         finally:
             self._hold.leave_attempt(task)
-        if self._hold.waits.is_pausing:
+        if self._hold.waits.is_pausing:  # not `_pass_gate`: one coroutine less at every step
             await self._hold.waits.pass_gate()
         if is_detailed():
             duration_ms = self._hold.now_ms() - (fact.began_ms or 0)
@@ -198,7 +198,7 @@ class Steps:
             raise ReplayEnded
         await asyncio.sleep(0)  # others of this process have to get their turn
 
-    async def _refuse_or_settle(self, key: StepKey) -> None:
+    async def _refuse_or_admit(self, key: StepKey) -> None:
         if self._hold.is_rolling_back:
             raise WorkflowFatalError(
                 f"step {key.label} was called while the instance rolls back; "
@@ -249,7 +249,7 @@ class Steps:
                 await asyncio.sleep(0)
             raise
         except asyncio.CancelledError:
-            self._note_cancelled(key, ordinal, attempts.in_flight)
+            self._note_cancelled(key, ordinal, attempts.current_attempt)
             raise
         finally:
             forward.forget()
@@ -327,7 +327,7 @@ class Steps:
 
     async def _sleep(self, key: StepKey, record: StepRecord | None, due_ms: int) -> None:
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
-            await self._refuse_or_settle(key)
+            await self._refuse_or_admit(key)
         if record is not None and record.progress is Progress.DONE:
             return
         if self.is_stub:
@@ -353,7 +353,7 @@ class Steps:
         check_event_type(event_type)
         timeout_ms = self._wait_timeout(name, timeout)
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
-            await self._refuse_or_settle(key)
+            await self._refuse_or_admit(key)
         record = self._recall(key)
         if record is not None and record.progress is Progress.DONE:
             stored_type = read_detail(record.end_detail).get("event_type", event_type)
@@ -384,7 +384,6 @@ class Steps:
             raise
         if event is None:
             await self._time_out(key, ordinal, timeout_ms)
-            raise AssertionError  # _time_out always raises
         await self._consume(key, ordinal, event)
         return _received(event.payload, event.at_ms, event.type)
 
@@ -438,7 +437,7 @@ class Steps:
             again = self._hold.services.journal.submit(command)
             again.add_done_callback(lambda _: self._hold.keeper.on_news())
 
-    async def _time_out(self, key: StepKey, ordinal: int, timeout_ms: int) -> None:
+    async def _time_out(self, key: StepKey, ordinal: int, timeout_ms: int) -> NoReturn:
         error = WorkflowTimeoutError(
             f"wait_for_event {key.label} got no event within {format_duration(timeout_ms)}"
         )

@@ -74,7 +74,8 @@ class Waits:
         """Wait until `due_ms`, or for an event of this type; gives the event, or None.
 
         The event is taken out of the mailbox; consuming it for good is the caller's write. One that
-        was accepted before `due_ms` counts, even if nobody has told this run of it yet.
+        was accepted before `due_ms` counts, even if nobody has told this run of it yet; so may one
+        that came a little later, before the wait has ended.
         """
         park = Park(due_ms, event_type, current_task())
         self._parking.add(park)

@@ -23,7 +23,7 @@ class Outcome(Enum):
     SUPERSEDED = "superseded"  # a run's write: the lease is no longer good
     STAY = "stay"  # Hibernate: an event came meanwhile, or a pause; the run stays claimed
     EXISTS = "exists"  # Create: the id is taken
-    NOT_FOUND = "not found"  # no such instance; RestartFrom: no such step
+    NOT_FOUND = "not found"  # no such instance; Restart with a step: no such step
     FINISHED = "finished"  # the instance has ended, and the verb makes no sense then
     NOTHING = "nothing"  # allowed, and there was nothing to do
 
