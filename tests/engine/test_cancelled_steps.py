@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stepwell
+from tests.engine.manual_clock import NO_LAPSE, ManualClock
 from tests.engine.processes import REF, killed_at_the_end, let_lease_lapse, stores_of
-from tests.engine.support import Open, error_of, events_of, fast, flow, steps_of, until_step
+from tests.engine.support import (
+    Open,
+    error_of,
+    events_of,
+    fast,
+    flow,
+    steps_of,
+    until,
+    until_step,
+)
 
 COLD: dict[str, Any] = {"linger_seconds": 0, "max_warm": 0}
 
@@ -227,3 +238,65 @@ def test_the_end_of_asyncio_run_fails_no_instance(tmp_path: Path, place: str) ->
     asyncio.run(first())
 
     assert "running" == asyncio.run(second())
+
+
+@pytest.mark.parametrize("loser", ["sleep", "event"])
+async def test_the_loser_of_a_race_loses_again_after_its_time(open_well: Open, loser: str) -> None:
+    """A cold replay, when the loser's own time is long past, lets the same branch win."""
+    clock = ManualClock()
+
+    async def run(event: Any, step: Any) -> Any:
+        async def work() -> str:
+            await step.do("one", lambda: 1)
+            for _ in range(20):
+                await asyncio.sleep(0)  # code of its own, which takes some turns each time
+            await step.do("two", lambda: 2)
+            return "charged"
+
+        async def late() -> str:
+            if loser == "sleep":
+                await step.sleep("late", "10 minutes")
+            else:
+                with suppress(stepwell.WorkflowTimeoutError):
+                    await step.wait_for_event("late", type="never", timeout="10 minutes")
+            return "refunded"
+
+        racers = [asyncio.ensure_future(work()), asyncio.ensure_future(late())]
+        (first,), others = await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
+        await step.do(first.result(), lambda: None)
+        await step.sleep("pause", "20 minutes")
+        return first.result()
+
+    options = {**COLD, "clock": clock, "lease_seconds": NO_LAPSE}
+    async with open_well([flow(run)], **options) as well:
+        instance = await well.workflow("Flow").create()
+        await until(instance, "workflow_waiting")
+        clock.turn(minutes=20)
+
+        assert "charged" == await instance.result(10)
+        assert [] == await events_of(instance, "wait_timed_out")
+        assert "refunded-1" not in await steps_of(instance, "step_started")
+
+
+async def test_a_timeout_inside_a_context_manager_fires(open_well: Open) -> None:
+    """A timer that an author's own `async with` sets keeps the run from resting, like any other."""
+
+    @asynccontextmanager
+    async def limited() -> AsyncIterator[None]:
+        async with asyncio.timeout(0.05):
+            yield
+
+    async def run(event: Any, step: Any) -> str:
+        try:
+            async with limited():
+                await step.wait_for_event("wait", type="never", timeout="1 hour")
+        except TimeoutError:
+            return "out of time"
+        return "an event"
+
+    async with open_well([flow(run)], **COLD) as well:
+        instance = await well.workflow("Flow").create()
+
+        assert "out of time" == await instance.result(10)

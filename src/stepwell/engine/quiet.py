@@ -16,10 +16,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
+
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+_OWN_EXIT: Any = type(asynccontextmanager(_nothing)()).__aexit__
 _Futures = Collection[asyncio.Future[Any]]
 
 
@@ -75,6 +82,8 @@ def _entered(referents: list[Any]) -> Iterator[Any]:
     for one in referents:
         if getattr(one, "__func__", None) in exits:
             yield one.__self__
+        elif getattr(one, "__func__", None) is _OWN_EXIT:  # written with @asynccontextmanager
+            yield from _entered(gc.get_referents(one.__self__.gen))
         elif inspect.isfunction(one) and one in exits:  # newer interpreters keep the two apart
             yield from (other for other in referents if hasattr(other, "__aexit__"))
 

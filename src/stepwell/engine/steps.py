@@ -340,8 +340,12 @@ class Steps:
             start = Fact(FactKind.SLEEP_STARTED, now_ms, key, ordinal, due_ms=due_ms, detail=detail)
             self._hold.add_lazy(key, start)
         else:
-            ordinal, due_ms = record.ordinal, record.due_ms or due_ms
-        await self._hold.waits.park(due_ms)
+            ordinal, due_ms = record.ordinal, self._due_ms(record, due_ms)
+        try:
+            await self._hold.waits.park(due_ms)
+        except asyncio.CancelledError:
+            self._note_cancelled(key, ordinal)
+            raise
         end = Fact(FactKind.SLEEP_COMPLETED, self._hold.now_ms(), key, ordinal)
         self._hold.add_lazy((key, "end"), end)
 
@@ -372,15 +376,14 @@ class Steps:
             start = Fact(FactKind.WAIT_STARTED, now_ms, key, ordinal, due_ms=due_ms, detail=detail)
             self._hold.add_lazy(key, start)
         else:
-            ordinal, due_ms = record.ordinal, record.due_ms or now_ms
+            ordinal, due_ms = record.ordinal, self._due_ms(record, now_ms)
             if due_ms <= now_ms:  # it ran out while nobody held the instance
                 await self._time_out(key, ordinal, timeout_ms)
         was_cancelled = record is not None and record.progress is Progress.CANCELLED
         try:
             event = await self._hold.waits.park(due_ms, None if was_cancelled else event_type)
         except asyncio.CancelledError:
-            if not was_cancelled:
-                self._note_cancelled(key, ordinal)
+            self._note_cancelled(key, ordinal)
             raise
         if event is None:
             await self._time_out(key, ordinal, timeout_ms)
@@ -393,12 +396,26 @@ class Steps:
         At a replay the call waits for the same to happen: it takes no event that a later wait is
         to get, and runs nothing a second time.
         """
-        hold = self._hold
+        hold, record = self._hold, self.history.records.get(key)
+        if record is not None and record.progress is Progress.CANCELLED:
+            return
         if hold.state is RunState.LIVE and not hold.is_rolling_back and not hold.keeper.is_ending:
             error = StepError("the code around this step has cancelled it", name="CancelledError")
             detail, now_ms = error_detail(error), hold.now_ms()
             fact = Fact(FactKind.STEP_CANCELLED, now_ms, key, ordinal, attempt, detail=detail)
             hold.add_lazy((key, "cancelled"), fact)
+
+    def _due_ms(self, record: StepRecord, default_ms: int) -> int:
+        """Give when a recorded sleep or wait ends.
+
+        One that was cancelled has its whole length again: else it could be over before the code
+        around it cancels it, as it did when it was first there.
+        """
+        if record.progress is Progress.CANCELLED:
+            detail = read_detail(record.start_detail)
+            length_ms = detail.get("duration_ms") or detail.get("timeout_ms") or 0
+            return self._hold.now_ms() + int(length_ms)
+        return record.due_ms or default_ms
 
     def _wait_timeout(self, name: str, timeout: Duration) -> int:
         limits = self._hold.services.limits
