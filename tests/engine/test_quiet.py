@@ -10,7 +10,7 @@ import pytest
 
 import stepwell
 from stepwell import NonRetryableError
-from stepwell.engine.quiet import is_quiet
+from stepwell.engine.quiet import Look
 from tests.engine.support import Open, error_of, flow, until, until_step
 
 Branch = Callable[[Any], Awaitable[Any]]
@@ -168,6 +168,39 @@ async def test_a_failure_beside_a_long_wait_is_told_at_once(
 
         assert "went on" == await caught.result(10)
         assert "ExceptionGroup" == (await error_of(uncaught))["name"]
+
+
+async def test_a_failure_may_come_just_when_all_seems_quiet(open_well: Open) -> None:
+    """Naps end in every moment around the two looks before a rest: no run stands still."""
+
+    async def run(event: Any, step: Any) -> Any:
+        async def fail() -> None:
+            await step.sleep("nap", event.payload)
+            raise NonRetryableError("no use")
+
+        await asyncio.gather(step.sleep("long", "1 hour"), fail())
+
+    async with open_well([flow(run)]) as well:
+        params = [{"params": number % 20} for number in range(100)]
+        instances = await well.workflow("Flow").create_batch(params)
+
+        for instance in instances:
+            assert "no use" == (await error_of(instance))["message"]
+
+
+async def test_a_failure_comes_through_gathers_of_gathers(open_well: Open) -> None:
+    """Each gather takes a turn of the loop to hear of a failure inside; the run waits for all."""
+
+    async def run(event: Any, step: Any) -> Any:
+        nested: Any = asyncio.create_task(fails_in_a_step(step))
+        for depth in range(12):
+            nested = asyncio.gather(nested, step.sleep(f"long {depth}", "1 hour"))
+        await nested
+
+    async with open_well([flow(run)]) as well:
+        instance = await well.workflow("Flow").create()
+
+        assert "no use" == (await error_of(instance))["message"]
 
 
 @pytest.mark.parametrize("branch", ENDS)
@@ -492,7 +525,7 @@ async def test_what_is_quiet(what: str) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 
-    assert (what in QUIET) == is_quiet(future, {parked})
+    assert (what in QUIET) == Look({parked}).is_quiet(future)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.gather(parked, future, return_exceptions=True)

@@ -16,7 +16,7 @@ from typing import Any
 from stepwell.engine.logs import log_instance
 from stepwell.engine.parking import Park, Parking
 from stepwell.engine.parties import Holder
-from stepwell.engine.quiet import is_quiet
+from stepwell.engine.quiet import Look
 from stepwell.engine.states import Exit, RunState, current_task
 from stepwell.errors import RunDropped, StoreError
 from stepwell.model.command import EnterPause, Hibernate, Outcome, Wake
@@ -38,7 +38,7 @@ class Waits:
         self._gate: asyncio.Future[None] | None = None
         self._settled: asyncio.Future[None] | None = None
         self._is_check_due = False
-        self._was_quiet = False
+        self._last_look: Look | None = None  # the one just before, if all was quiet in it
         self._is_entering_pause = False
         self._is_closing = False
         self._refusals = 0
@@ -191,21 +191,20 @@ class Waits:
 
     def _check(self) -> None:
         self._is_check_due = False
+        before, self._last_look = self._last_look, None
         if self._hold.state is not RunState.LIVE or self._hold.is_busy:
-            self._was_quiet = False
             return
         if self._gate is not None:
             if not self._hold.is_rolling_back:  # what has failed goes to its end instead
                 self._start_pause()
         elif self._is_long() and self._hold.task is not None:
-            is_idle = not self._hold.has_running_threads
-            if not (is_idle and is_quiet(self._hold.task, self._parking.tasks)):
-                self._was_quiet = False
+            look = Look(self._parking.tasks)
+            if self._hold.has_running_threads or not look.is_quiet(self._hold.task):
                 self._recheck_later()
-            elif self._was_quiet:
+            elif before is not None and before.ended == look.ended:
                 self._start_rest()
             else:  # look once more, when those who are to be told of something have been
-                self._was_quiet = True
+                self._last_look = look
                 self.consider()
 
     def _recheck_later(self) -> None:
@@ -226,7 +225,6 @@ class Waits:
 
     def _start_rest(self) -> None:
         self._hold.state = RunState.RESTING
-        self._was_quiet = False
         self._settled = asyncio.get_running_loop().create_future()
         facts = (*self._hold.take_lazy(), Fact(FactKind.WAITING, self._hold.now_ms()))
         command = Hibernate(
