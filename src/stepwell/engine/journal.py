@@ -17,16 +17,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from stepwell.errors import StoreBusy, StoreDiskError, StoreError, StoreFull, StoreReadOnly
-from stepwell.model.command import (
-    CLIENT_COMMANDS,
-    Append,
-    Command,
-    Create,
-    Finish,
-    Outcome,
-    PutChunk,
-    SendEvent,
-)
+from stepwell.model.command import CLIENT_COMMANDS, Command, Outcome, size_of
 from stepwell.model.limits import JOURNAL_BATCH_BYTES_MAX, JOURNAL_BATCH_COMMANDS_MAX
 from stepwell.model.step import Fact
 from stepwell.ports.clock import Clock
@@ -115,7 +106,7 @@ class Journal:
         while waiting and len(batch) < JOURNAL_BATCH_COMMANDS_MAX and room > 0:
             entry = waiting.popleft()
             batch.append(entry)
-            room -= _size(entry.command)
+            room -= size_of(entry.command)
         return batch
 
     async def _apply(self, batch: list[_Entry]) -> None:
@@ -167,25 +158,6 @@ class Journal:
 def _topic(command: Any) -> Hashable:
     topic: Hashable = command.ref if type(command) in CLIENT_COMMANDS else command.lease.key
     return topic
-
-
-def _size(command: Any) -> int:
-    """Estimate how many bytes a command stores."""
-    size = 256
-    match command:
-        case Append() | Finish():
-            for fact in command.facts:
-                if fact.payload is not None:
-                    size += len(fact.payload)
-        case Create():
-            size += len(command.params)
-        case SendEvent():
-            size += len(command.payload)
-        case PutChunk():
-            size += len(command.data)
-        case _:
-            pass
-    return size
 
 
 def _as_ours(error: Exception) -> StoreError:

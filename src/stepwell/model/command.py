@@ -244,3 +244,22 @@ Command = ClientCommand | RunCommand
 
 # By type: asking a union about each of a thousand commands takes as long as storing them.
 CLIENT_COMMANDS: frozenset[type] = frozenset(get_args(ClientCommand))
+
+
+def size_of(command: Command) -> int:
+    """Estimate how many bytes a command stores."""
+    match command:
+        case Append() | Finish():
+            texts = [fact.payload for fact in command.facts if isinstance(fact.payload, str)]
+            return _BYTES_OF_ANY + sum(map(len, texts))
+        case Create():
+            return _BYTES_OF_ANY + len(command.params)
+        case SendEvent():
+            return _BYTES_OF_ANY + len(command.payload)
+        case PutChunk():
+            return _BYTES_OF_ANY + len(command.data)
+        case _:
+            return _BYTES_OF_ANY
+
+
+_BYTES_OF_ANY = 256

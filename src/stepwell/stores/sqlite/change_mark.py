@@ -30,7 +30,7 @@ class ChangeMark:
             self._looks = (*self._looks, look)[-2:]
             statement = queries()["commits_of_others"]
             self._counter = await writer.call(
-                lambda connection: connection.execute(statement).fetchone()[0]
+                lambda connection: connection.execute(statement).fetchone()[0], is_short=True
             )
         return self._counter
 

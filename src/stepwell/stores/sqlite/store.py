@@ -1,8 +1,9 @@
 """`SQLiteStore`: the store contract over one file.
 
-One writer thread and one reader thread, each with its own connection, so that a read never waits
-for an fsync and the event loop waits for neither. Every write is BEGIN IMMEDIATE … COMMIT. Several
-processes may share the file: SQLite's own lock orders their writes.
+Two connections, one that writes and one that reads, each with a thread: a read never waits for an
+fsync, and the event loop waits for nothing that takes long (`thread` says when it does so itself).
+Every write is BEGIN IMMEDIATE … COMMIT. Several processes may share the file: SQLite's own lock
+orders their writes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stepwell.errors import InvalidRequest, StoreError
-from stepwell.model.command import Command, Outcome
+from stepwell.model.command import Command, Delete, DropChunks, Outcome, Restart, size_of
 from stepwell.model.event import PendingEvent
 from stepwell.model.instance import Instance, InstanceStatus, Lease, Ref
 from stepwell.model.limits import DAY_MS
@@ -36,6 +37,8 @@ _LIGHT_LEVELS = {"NORMAL", "OFF"}
 _KEY_MAX = 2**63 - 1
 _REAPED_KEPT_MS = 30 * DAY_MS
 _PURGE_FACTS_MAX = 20_000
+_SHORT_BYTES_MAX = 1024 * 1024
+_OF_HISTORIES = {Delete, Restart, DropChunks}
 
 
 class SQLiteStore:
@@ -81,11 +84,15 @@ class SQLiteStore:
         def for_reading() -> sqlite3.Connection:
             return connect_for_reading(path, timeout_seconds=seconds)
 
-        self._writer = ConnectionThread(for_writing, place, "stepwell-writer")
-        self._reader = ConnectionThread(for_reading, place, "stepwell-reader")
+        self._writer = ConnectionThread(
+            for_writing, place=place, name="stepwell-writer", busy_timeout_seconds=seconds
+        )
+        self._reader = ConnectionThread(
+            for_reading, place=place, name="stepwell-reader", busy_timeout_seconds=seconds
+        )
         try:
             await self._writer.call(lambda connection: migrate(connection, path))
-            await self._reader.call(lambda connection: connection.execute(queries()["find_any"]))
+            await self._read("find_any")
         except BaseException:  # whatever it was, no thread may stay behind
             await self.close()
             raise
@@ -103,22 +110,24 @@ class SQLiteStore:
             raise StoreError(f"the database {self._path} is not open; call open() first")
         return thread
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write(self, work: Callable[[sqlite3.Connection], T], *, is_short: bool = False) -> T:
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
             return result
 
-        return await self._opened(self._writer).call(transaction)
+        return await self._opened(self._writer).call(transaction, is_short=is_short)
 
-    async def _write_lightly(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write_lightly(
+        self, work: Callable[[sqlite3.Connection], T], *, is_short: bool = False
+    ) -> T:
         """Write what may be lost with the machine, without an fsync of its own.
 
         Power that goes takes the workers along, so what they had claimed is free again anyway.
         """
         if self._level in _LIGHT_LEVELS:
-            return await self._write(work)
+            return await self._write(work, is_short=is_short)
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -134,20 +143,24 @@ class SQLiteStore:
                 connection.execute(f"PRAGMA synchronous = {self._level}")
             return result
 
-        return await self._opened(self._writer).call(transaction)
+        return await self._opened(self._writer).call(transaction, is_short=is_short)
 
     async def _read(self, query: str, /, **parameters: Any) -> list[Any]:
-        statement = queries()[query]
-        return await self._opened(self._reader).call(
-            lambda connection: connection.execute(statement, parameters).fetchall()
-        )
+        return await self._opened(self._reader).call(_fetch(query, parameters))
+
+    async def _look_up(self, query: str, /, **parameters: Any) -> list[Any]:
+        """Read what few rows answer."""
+        return await self._opened(self._reader).call(_fetch(query, parameters), is_short=True)
 
     # ---- writing -----------------------------------------------------------------------------
 
     async def apply(self, commands: Sequence[Command], now_ms: int) -> list[Outcome]:
         if not commands:
             return []
-        return await self._write(lambda connection: Batch(connection, now_ms).apply(commands))
+        return await self._write(
+            lambda connection: Batch(connection, now_ms).apply(commands),
+            is_short=_is_short(commands),
+        )
 
     async def claim(
         self, *, worker: str, workflows: Sequence[str], limit: int, now_ms: int
@@ -166,7 +179,7 @@ class SQLiteStore:
             rows = sql.run("claim", worker=worker, keys=json.dumps(list(places)))
             return sorted(rows, key=lambda row: places[row[0]])
 
-        instances = map(read_instance, await self._write_lightly(work))
+        instances = map(read_instance, await self._write_lightly(work, is_short=True))
         return [Claim(instance=one, lease=Lease(one.key, worker, one.epoch)) for one in instances]
 
     async def beat(self, *, worker: str, expires_ms: int, now_ms: int) -> bool:
@@ -229,7 +242,7 @@ class SQLiteStore:
                 connection.execute("COMMIT")
             return facts, events
 
-        facts, events = await self._opened(self._reader).call(work)
+        facts, events = await self._opened(self._reader).call(work, is_short=True)
         mail = {key: [read_event(row) for row in rows] for key, rows in _by_key(events)}
         # Every instance has a fact, since it was queued.
         return {
@@ -246,17 +259,19 @@ class SQLiteStore:
                 for name, is_new in product(workflows, (0, 1))
             ]
 
-        found = await self._opened(self._reader).call(work)
+        found = await self._opened(self._reader).call(work, is_short=True)
         return min((ready_ms for ready_ms in found if ready_ms is not None), default=None)
 
     async def signals(self, worker: str) -> list[Signal]:
         return [
             Signal(key=key, epoch=epoch, status=read_status(status), last_event_id=last)
-            for key, epoch, status, last in await self._read("signals", worker=worker)
+            for key, epoch, status, last in await self._read(
+                "signals", is_short=True, worker=worker
+            )
         ]
 
     async def pending_events(self, key: int, after_id: int) -> list[PendingEvent]:
-        rows = await self._read("pending_events", key=key, after=after_id)
+        rows = await self._look_up("pending_events", key=key, after=after_id)
         return [read_event(row) for row in rows]
 
     async def find(self, ref: Ref) -> Instance | None:
@@ -266,7 +281,7 @@ class SQLiteStore:
         def work(connection: sqlite3.Connection) -> list[Any]:
             return Statements(connection).run_rows("find", refs)
 
-        rows = await self._opened(self._reader).call(work)
+        rows = await self._opened(self._reader).call(work, is_short=True)
         return {one.ref: one for one in map(read_instance, rows)}
 
     async def list_instances(
@@ -288,7 +303,7 @@ class SQLiteStore:
         return read_facts(await self._read("read_facts", key=key, **place))
 
     async def last_fact(self, key: int) -> Fact | None:
-        facts = read_facts(await self._read("last_fact", key=key))
+        facts = read_facts(await self._look_up("last_fact", key=key))
         return facts[0] if facts else None
 
     async def read_chunk(self, key: int, step: StepKey, attempt: int, index: int) -> bytes | None:
@@ -300,6 +315,18 @@ class SQLiteStore:
     async def change_mark(self) -> object:
         """Give SQLite's own counter of other connections' commits, asked only if files moved."""
         return await self._mark.read(self._opened(self._writer))
+
+
+def _is_short(commands: Sequence[Command]) -> bool:
+    """Claim that a batch is written in a moment: no long history goes with it, nor much data."""
+    is_small = sum(map(size_of, commands)) <= _SHORT_BYTES_MAX
+    return is_small and all(type(command) not in _OF_HISTORIES for command in commands)
+
+
+def _fetch(query: str, parameters: dict[str, Any]) -> Callable[[sqlite3.Connection], list[Any]]:
+    """Read all rows: a cursor left open would hold on to an old state of the file."""
+    statement = queries()[query]
+    return lambda connection: connection.execute(statement, parameters).fetchall()
 
 
 def _by_key(rows: Iterable[Any]) -> Iterable[tuple[int, Iterable[Any]]]:

@@ -1,27 +1,50 @@
-"""A thread with one connection: the writer's, or the readers'."""
+"""A connection, the writer's or the readers', and the thread that uses it.
+
+Handing work to a thread and its result back takes as long as a small commit on a good disk, and
+longer where the event loop is busy: the thread then waits for the interpreter at every statement.
+So short work is done at once in the caller's thread, as long as this connection is free, no lock
+has to be waited for, and what was done of late was quick. A slow disk is left to the thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from stepwell.errors import StoreError
+from stepwell.errors import StoreBusy, StoreError
 from stepwell.stores.sqlite.faults import translate
 
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
+_QUICK_SECONDS = 0.004
+_WEIGHT_OF_NEW = 0.1
+_LEFT: Final = object()
+
+
 class ConnectionThread:
     """Does work on its connection, one piece after the other, for any event loop."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], place: str, name: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        place: str,
+        name: str,
+        busy_timeout_seconds: float,
+    ) -> None:
         self._connect = connect
         self._place = place
+        self._busy_timeout_ms = round(busy_timeout_seconds * 1000)
+        self._wait_ms: int | None = None  # for a lock, as the connection is set now
+        self._in_use = threading.Lock()
+        self._usual_seconds = _QUICK_SECONDS
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
@@ -29,13 +52,22 @@ class ConnectionThread:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in the thread; the driver's errors become ours.
+    async def call(self, work: Callable[[sqlite3.Connection], T], *, is_short: bool = False) -> T:
+        """Run `work`; the driver's errors become ours.
 
-        Once it is queued it is done to its end, even if the caller is cancelled meanwhile.
+        Once it is queued it is done to its end, even if the caller is cancelled meanwhile. It may
+        be begun a second time if it met a lock, so it must not change anything but the database.
+
+        Args:
+            work: what to do with the connection, in whatever thread.
+            is_short: it takes few statements over few rows.
         """
+        if is_short:  # whoever asks again and again must not keep others from their turn
+            await asyncio.sleep(0)
         if self._is_closed:
             raise StoreError(f"the database {self._place} is closed; open the store again")
+        if is_short and (result := self._do_here(work)) is not _LEFT:
+            return cast("T", result)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put((work, loop, future))
@@ -53,32 +85,41 @@ class ConnectionThread:
         await ended
         self._thread.join()  # it has nothing left to do but to return
 
-    # ---- in the thread -----------------------------------------------------------------------
+    # ---- in whatever thread ------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._do(*job)
-            del job  # or a result would live until the next job comes
-        if self._connection is not None:
-            self._connection.close()
-        self._on_end()
+    def _do_here(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Give the result of work, or leave it to the thread."""
+        is_free = self._connection is not None and self._jobs.empty()
+        if not is_free or self._usual_seconds >= _QUICK_SECONDS:
+            return _LEFT
+        if not self._in_use.acquire(blocking=False):
+            return _LEFT
+        try:
+            return self._do(work, wait_ms=0)
+        except StoreBusy:
+            return _LEFT  # the thread may wait for the lock
+        finally:
+            self._in_use.release()
 
-    def _do(
-        self,
-        work: Callable[[sqlite3.Connection], Any],
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[Any],
-    ) -> None:
-        result: Any = None
-        error: Exception | None = None
+    def _do(self, work: Callable[[sqlite3.Connection], Any], *, wait_ms: int) -> Any:
+        began = time.perf_counter()
         try:
             if self._connection is None:
-                self._connection = self._connect()
-            result = work(self._connection)
-        except Exception as failure:  # noqa: BLE001  (it is the caller's, who waits elsewhere)
+                self._connection, self._wait_ms = self._connect(), None
+            if self._wait_ms != wait_ms:
+                self._connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+                self._wait_ms = wait_ms
+            return work(self._connection)
+        except Exception as error:  # noqa: BLE001  (raised on, as what it means for us)
             self._roll_back()
-            error = translate(failure, self._place)
-        _tell(loop, future, result, error)
+            ours = translate(error, self._place)
+            raise ours from ours.__cause__
+        except BaseException:  # a signal's, in the main thread
+            self._roll_back()
+            raise
+        finally:
+            took = time.perf_counter() - began
+            self._usual_seconds += _WEIGHT_OF_NEW * (took - self._usual_seconds)
 
     def _roll_back(self) -> None:
         connection = self._connection
@@ -90,6 +131,27 @@ class ConnectionThread:
             # A connection in an unknown state is worth nothing; the next call opens another.
             connection.close()
             self._connection = None
+
+    # ---- in the thread -----------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            _tell(*job[1:], *self._outcome_of(job[0]))
+            del job  # or a result would live until the next job comes
+        with self._in_use:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        self._on_end()
+
+    def _outcome_of(
+        self, work: Callable[[sqlite3.Connection], Any]
+    ) -> tuple[Any, Exception | None]:
+        with self._in_use:
+            try:
+                return self._do(work, wait_ms=self._busy_timeout_ms), None
+            except Exception as error:  # noqa: BLE001  (it is the caller's, who waits elsewhere)
+                return None, error
 
 
 def _do_nothing() -> None:
