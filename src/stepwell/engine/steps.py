@@ -13,7 +13,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from stepwell.authoring.call import DoCall, Duration, ReceivedEvent, needs_arguments
+from stepwell.authoring.call import DoCall, Duration, ReceivedEvent, StepContext, needs_arguments
 from stepwell.core import payload
 from stepwell.core.config import config_from_detail, resolve_config
 from stepwell.core.events import detail_text, read_detail
@@ -39,7 +39,7 @@ from stepwell.model.command import SendEvent
 from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.event import PendingEvent
 from stepwell.model.limits import CATCH_UP_TURNS_MAX, STUB_CALLS_MAX
-from stepwell.model.step import Fact, FactKind, StepKey, StepKind
+from stepwell.model.step import Fact, FactKind, StepConfig, StepKey, StepKind
 
 _DO, _SLEEP, _WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
 
@@ -86,12 +86,18 @@ class Steps:
             return await self._answer(key, record)
         if self.is_stub:
             return await self._give_nothing()
-        if shape_of(call.callback).arguments_min > len(call.arguments) + 1:
+        shape = shape_of(call.callback)
+        if shape.arguments_min > len(call.arguments) + 1:
             raise needs_arguments(call)
         ordinal = record.ordinal if record is not None else self.history.next_ordinal()
-        if record is not None or plan is not None or not self._may_start_lazily(call):
+        config = resolve_config(
+            call.config, call.options, self._hold.services.limits, call.name
+        ).config
+        is_plain = record is None and plan is None and shape.is_async
+        if not is_plain or not self._may_start_lazily(config):
             return await self._perform(call, key, ordinal, record, plan)
-        first, fact = self._take_first_turn(call, key, ordinal)
+        context = context_of(key, 1, config) if wants_context(call, shape) else None
+        first, fact = self._take_first_turn(call, context, key, ordinal, config)
         if fact is None:
             return await self._perform(call, key, ordinal, first=first)
         task = self._hold.enter_attempt()
@@ -256,30 +262,29 @@ class Steps:
         await self._pass_gate()
         return result
 
-    def _may_start_lazily(self, call: DoCall) -> bool:
+    def _may_start_lazily(self, config: StepConfig) -> bool:
         """Claim that a first attempt's start need not be on disk before its callable runs."""
-        resolved = resolve_config(call.config, call.options, self._hold.services.limits, call.name)
         return (
             not self._was_crashed
             and self._hold.now_ms() < self._hold.keeper.lease_until_ms
-            and resolved.config.retries.limit > 0
+            and config.retries.limit > 0
             and not self._hold.waits.is_pausing
-            and shape_of(call.callback).is_async
         )
 
     def _take_first_turn(
-        self, call: DoCall, key: StepKey, ordinal: int
+        self,
+        call: DoCall,
+        context: StepContext | None,
+        key: StepKey,
+        ordinal: int,
+        config: StepConfig,
     ) -> tuple[FirstTurn, Fact | None]:
         """Take the first turn of an async callable; if it ends in it, say what to store of it.
 
         No coroutine, as nearly every step comes through here: each one costs more than the rest.
         """
         hold = self._hold
-        config = resolve_config(call.config, call.options, hold.services.limits, call.name).config
         began_ms = hold.now_ms()
-        context = (
-            context_of(key, 1, config) if wants_context(call, shape_of(call.callback)) else None
-        )
         first = FirstTurn(call.callback, arguments_of(call, context))
         if not first.is_done or is_stream(first.value):
             first.is_done = False

@@ -248,18 +248,18 @@ CLIENT_COMMANDS: frozenset[type] = frozenset(get_args(ClientCommand))
 
 def size_of(command: Command) -> int:
     """Estimate how many bytes a command stores."""
-    match command:
-        case Append() | Finish():
-            texts = [fact.payload for fact in command.facts if isinstance(fact.payload, str)]
-            return _BYTES_OF_ANY + sum(map(len, texts))
-        case Create():
-            return _BYTES_OF_ANY + len(command.params)
-        case SendEvent():
-            return _BYTES_OF_ANY + len(command.payload)
-        case PutChunk():
-            return _BYTES_OF_ANY + len(command.data)
-        case _:
-            return _BYTES_OF_ANY
+    size = _BYTES_OF_ANY
+    if isinstance(command, (Append, Finish)):
+        for fact in command.facts:
+            if isinstance(fact.payload, str):
+                size += len(fact.payload)
+    elif isinstance(command, Create):
+        size += len(command.params)
+    elif isinstance(command, SendEvent):
+        size += len(command.payload)
+    elif isinstance(command, PutChunk):
+        size += len(command.data)
+    return size
 
 
 _BYTES_OF_ANY = 256
