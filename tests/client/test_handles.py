@@ -48,6 +48,19 @@ async def test_subscribing_goes_on_after_any_cursor() -> None:
             assert await _take(instance, cursor) == [id_ for id_ in ids if id_ > cursor]
 
 
+async def test_what_starts_shows_the_params(url: str) -> None:
+    """Params are stored once; whoever reads from behind where they are sees them all the same."""
+    async with stepwell.open(url, workflows=[Quick]) as well:
+        instance = await well.workflow(Quick).create(params={"n": 1})
+        await instance.result(10)
+        queued, started, *_ = await instance.events()
+        (again, *_) = [event async for event in instance.subscribe(cursor=queued.id)]
+
+    assert ("workflow_queued", {"n": 1}) == (queued.type, queued.params)
+    assert ("workflow_started", {"n": 1}) == (started.type, started.params)
+    assert again == started
+
+
 @pytest.mark.parametrize("beyond", [1, EVENTS_PER_FACT_MAX, 20, 10**12])
 async def test_a_cursor_beyond_the_end_ends(beyond: int) -> None:
     """Subscribing beyond the end of a finished instance gives nothing, and ends."""

@@ -108,6 +108,13 @@ class Interpreter(WorkflowEntrypoint[Any, Any]):
         return await step.do(name, {"retries": retries}, callback, **options)
 
 
+class StrictInterpreter(Interpreter):
+    """The same in strict mode, which must find no difference where the code is the same."""
+
+    name = "Interpreter"
+    strict = True
+
+
 def _events(node: Node) -> list[str]:
     if node["op"] == "wait" and node["comes"]:
         return [node["name"]]
@@ -127,7 +134,7 @@ async def _interrupt(instance: WorkflowInstance, seed: int) -> None:
 async def _play(well: Any, env: Any, seed: int, *, is_interrupted: bool = False) -> None:
     program = generate(seed)
     seen = env[str(seed)] = Seen()
-    instance = await well.workflow(Interpreter).create(id=str(seed), params=program)
+    instance = await well.workflow("Interpreter").create(id=str(seed), params=program)
     if is_interrupted:
         await _interrupt(instance, seed)
     for name in _events(program):
@@ -173,11 +180,33 @@ async def test_programs_end_as_the_model_says(
         url, workflows=[Interpreter], env=env, maxima=Limits(wait_ms_min=1), **_MODES[mode]
     ) as well:
         first = list(_MODES).index(mode) * _PROGRAMS
-        seeds = range(first, first + _PROGRAMS)
-        plays = (_play(well, env, seed, is_interrupted=is_interrupted) for seed in seeds)
-        problems = await asyncio.gather(*plays, return_exceptions=True)
+        played = await _play_all(well, env, first, is_interrupted=is_interrupted)
 
+    assert _PROGRAMS == played
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_strict_mode_finds_no_difference_in_the_same_code(store: str, tmp_path: Path) -> None:
+    """A program that is replayed at every park is never paused, in whatever order branches come."""
+    url = "sqlite://:memory:" if store == "memory" else f"sqlite:///{tmp_path}/well.db"
+    env: dict[str, Seen] = {}
+    async with stepwell.open(
+        url,
+        workflows=[StrictInterpreter],
+        env=env,
+        maxima=Limits(wait_ms_min=1),
+        **_MODES["hibernates"],
+    ) as well:
+        played = await _play_all(well, env, len(_MODES) * _PROGRAMS, is_interrupted=False)
+
+    assert _PROGRAMS == played
+
+
+async def _play_all(well: Any, env: dict[str, Seen], first: int, *, is_interrupted: bool) -> int:
+    seeds = range(first, first + _PROGRAMS)
+    plays = (_play(well, env, seed, is_interrupted=is_interrupted) for seed in seeds)
+    problems = await asyncio.gather(*plays, return_exceptions=True)
     failed = [problem for problem in problems if problem is not None]
     if failed:
         raise failed[0]
-    assert _PROGRAMS == len(env)
+    return len(env)

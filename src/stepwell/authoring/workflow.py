@@ -65,6 +65,8 @@ class WorkflowEntrypoint(Generic[Env, Params]):
         name: the workflow's name (default: the class's name).
         limits: `{"steps": n}`, the most `do` steps of one instance.
         retention: `{"success_retention": …, "error_retention": …}`, durations.
+        strict: True: an instance whose recorded steps the code no longer reaches is paused, and
+            says which; nothing new of it runs. False: they are named in its last event.
 
     Attributes:
         env: bindings, variables and secrets of the project (or what `open(env=…)` was given).
@@ -74,6 +76,7 @@ class WorkflowEntrypoint(Generic[Env, Params]):
     name: ClassVar[str]
     limits: ClassVar[Mapping[str, int]] = {}
     retention: ClassVar[Mapping[str, Any]] = {}
+    strict: ClassVar[bool] = False
 
     def __init__(self, ctx: Any, env: Env) -> None:
         self.ctx = ctx

@@ -27,7 +27,7 @@ from stepwell.client.requests import (
     read_retention,
     read_status,
 )
-from stepwell.client.views import InstanceState, StepView, state_of, steps_of
+from stepwell.client.views import InstanceState, StepView, read_log, state_of, steps_of
 from stepwell.core import payload
 from stepwell.core.events import LogEvent, detail_text, fact_before, spell_out
 from stepwell.core.names import check_addressed_id, check_event_type, check_new_instance_id
@@ -440,9 +440,7 @@ class WorkflowInstance:
         while True:
             instance = await self._find()
             with Listening(self._desk, self._ref, instance.key) as changed:
-                facts = await self._desk.store.read_facts(
-                    instance.key, after_id=read, limit=FACTS_PAGE_MAX
-                )
+                facts = await read_log(self._desk.store, instance.key, after_id=read)
                 for event in _news(facts, after):
                     if wanted is None or event.type in wanted:
                         yield event
@@ -457,7 +455,7 @@ class WorkflowInstance:
     async def _facts(self) -> list[Fact]:
         key, found, after = (await self._find()).key, [], 0
         while True:
-            page = await self._desk.store.read_facts(key, after_id=after, limit=FACTS_PAGE_MAX)
+            page = await read_log(self._desk.store, key, after_id=after)
             found.extend(page)
             if len(page) < FACTS_PAGE_MAX:
                 return found

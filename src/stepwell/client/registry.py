@@ -45,11 +45,21 @@ def define(
             entrypoint=entrypoint,
             steps_max=_steps_max(name, {**entrypoint.limits, **steps.get(name, {})}, limits),
             retention=retention_of({**entrypoint.retention, **retention.get(name, {})}, limits),
+            is_strict=_is_strict(name, entrypoint),
             validate=ParamsCodec(
                 declared_params_type(entrypoint, WorkflowEntrypoint, WorkflowEvent)
             ).validate,
         )
     return found
+
+
+def _is_strict(name: str, entrypoint: WorkflowClass) -> bool:
+    given: object = entrypoint.strict
+    if not isinstance(given, bool):
+        raise InvalidRequest(
+            f"strict of workflow {name!r} is {given!r:.80}; it must be True or False"
+        )
+    return given
 
 
 def name_of(entrypoint: WorkflowClass) -> str:

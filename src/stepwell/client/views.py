@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from stepwell.core import payload
 from stepwell.core.events import LogEvent, read_detail, spell_out
 from stepwell.model.instance import Instance, InstanceStatus
-from stepwell.model.step import Fact, StepKey, StepKind
+from stepwell.model.limits import FACTS_PAGE_MAX
+from stepwell.model.step import Fact, FactKind, StepKey, StepKind
+from stepwell.ports.store import Store
 
 
 class InstanceState(dict[str, Any]):
@@ -116,3 +119,21 @@ def _apply_attempt(view: StepView, event: LogEvent, what: str) -> None:
         attempts[-1].update(
             end=event.timestamp, success=what == "completed", error=event.details.get("error")
         )
+
+
+async def read_log(store: Store, key: int, *, after_id: int) -> list[Fact]:
+    """Read a page of facts, each with all that its events say.
+
+    Params are stored once, with what was queued; what says that the instance has started shows them
+    too.
+    """
+    facts = await store.read_facts(key, after_id=after_id, limit=FACTS_PAGE_MAX)
+    if all(fact.kind is not FactKind.STARTED for fact in facts):
+        return facts
+    first = facts[:1]
+    if first[0].kind is not FactKind.QUEUED:
+        first = await store.read_facts(key, after_id=0, limit=1)
+    params = next((fact.payload for fact in first if fact.kind is FactKind.QUEUED), None)
+    return [
+        replace(fact, payload=params) if fact.kind is FactKind.STARTED else fact for fact in facts
+    ]

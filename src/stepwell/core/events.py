@@ -239,6 +239,11 @@ def _started(log: _Log) -> None:
     log.add("workflow_started", params=log.payload())
 
 
+def _paused(log: _Log) -> None:
+    detail = log.detail
+    log.add("workflow_paused", unreached_steps=detail.get("unreached"), new_step=detail.get("new"))
+
+
 def _resumed(log: _Log) -> None:
     log.add("workflow_queued", resumed=True)
 
@@ -346,7 +351,7 @@ _SPELLINGS: Final[dict[FactKind, Callable[[_Log], None]]] = {
     FactKind.RUNNING: _plainly("workflow_running"),
     FactKind.WAITING: _plainly("workflow_waiting"),
     FactKind.PAUSING: _plainly("workflow_waiting_for_pause"),
-    FactKind.PAUSED: _plainly("workflow_paused"),
+    FactKind.PAUSED: _paused,
     FactKind.RESUMED: _resumed,
     FactKind.COMPLETED: _completed,
     FactKind.ERRORED: _errored,

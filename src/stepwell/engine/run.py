@@ -119,7 +119,9 @@ class Run:
             await self._complete(text)
 
     async def _complete(self, text: str) -> None:
-        unreached = [key.label for key in self.steps.unreached()]
+        if self.steps.strict is not None:
+            await self.steps.strict.check_end()
+        unreached = [key.label for key in self.steps.recorded.unreached()]
         detail = detail_text(unreached=unreached or None)
         fact = Fact(FactKind.COMPLETED, self.hold.now_ms(), payload=text, detail=detail)
         await self.hold.finish(InstanceStatus.COMPLETE, fact)
@@ -150,6 +152,8 @@ class Run:
 
     async def _fail(self, error: BaseException) -> None:
         await self.hold.waits.settle()
+        if self.steps.strict is not None:
+            await self.steps.strict.check_end()
         log_instance(self.hold.instance.ref, "failed", error=error)
         await RollbackPhase(self.hold, self.steps).after_failure(error)
 

@@ -25,6 +25,7 @@ class Definition:
         entrypoint: the author's class.
         steps_max: the most `do` steps of one instance.
         retention: of finished instances.
+        is_strict: an instance pauses whose recorded steps the code does not reach.
         validate: turns stored or given params into the declared type; raises InvalidRequest.
     """
 
@@ -33,6 +34,7 @@ class Definition:
     steps_max: int
     retention: Retention
     validate: Callable[[Any], Any]
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,6 @@
 """The engine's side of `step`: answer from history, or perform and record.
 
-Each call has a key: kind + name + how-manieth call of that name in this run. A finished record of
-that key is the answer; there is no other comparison with the past, so reordering steps of
-different names is harmless.
+What is recorded under a call's key is its answer (`recorded`); a call without one is performed.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from stepwell.authoring.call import DoCall, Duration, ReceivedEvent, StepContext
 from stepwell.core import payload
 from stepwell.core.config import config_from_detail, resolve_config
 from stepwell.core.events import detail_text, read_detail
-from stepwell.core.names import check_event_type, check_step_name
+from stepwell.core.names import check_event_type
 from stepwell.core.replay import History, Progress, StepRecord
 from stepwell.engine.attempts import Attempts, Job, context_of, start_detail
 from stepwell.engine.callbacks import (
@@ -32,13 +30,15 @@ from stepwell.engine.forward import Forward, as_replayed, encode_result
 from stepwell.engine.hold import Hold
 from stepwell.engine.logs import is_detailed, log_attempt
 from stepwell.engine.plans import RollbackPlan, make_plan
+from stepwell.engine.recorded import Recorded
 from stepwell.engine.states import RunState
 from stepwell.engine.streams import StreamWriter, is_stream, replay_stream
+from stepwell.engine.strict import StrictCheck
 from stepwell.errors import ReplayEnded, StepError, WorkflowFatalError, WorkflowTimeoutError
 from stepwell.model.command import SendEvent
 from stepwell.model.duration import InvalidDuration, format_duration, parse_duration
 from stepwell.model.event import PendingEvent
-from stepwell.model.limits import CATCH_UP_TURNS_MAX, STUB_CALLS_MAX
+from stepwell.model.limits import STUB_CALLS_MAX
 from stepwell.model.step import Fact, FactKind, StepConfig, StepKey, StepKind
 
 _DO, _SLEEP, _WAIT = StepKind.DO, StepKind.SLEEP, StepKind.WAIT
@@ -51,20 +51,18 @@ class Steps:
         self._hold = hold
         self.history = history
         self._was_crashed = was_crashed
-        self._counts: dict[tuple[StepKind, str], int] = {}
+        self.recorded = Recorded(history)
+        self.strict = StrictCheck(hold, self.recorded) if hold.definition.is_strict else None
         self._do_calls = 0
         self.is_stub = False
         self._stub_calls = 0
-        self._reached = 0
-        self._progress = 0
-        self._failures: set[int] = set()
         self.plans: dict[StepKey, RollbackPlan] = {}
 
     # ---- do ----------------------------------------------------------------------------------
 
     async def do(self, call: DoCall) -> Any:
         """Run or replay a step."""
-        key = self._key(_DO, call.name)
+        key = self.recorded.key_of(_DO, call.name)
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_admit(key)
         self._do_calls += 1
@@ -74,7 +72,7 @@ class Steps:
                 f"step {key.label} is one more than the {self._hold.definition.steps_max} steps "
                 "that this workflow may run; raise limits.steps, or split the work"
             )
-        record = self._recall(key)
+        record = self.recorded.recall(key)
         plan: RollbackPlan | None = None
         if call.rollback is not None:
             plan = self.plans[key] = make_plan(call, key, record, self._hold.services.limits)
@@ -86,6 +84,8 @@ class Steps:
             return await self._answer(key, record)
         if self.is_stub:
             return await self._give_nothing()
+        if record is None and self.strict is not None:
+            await self.strict.admit(key)
         shape = shape_of(call.callback)
         if shape.arguments_min > len(call.arguments) + 1:
             raise needs_arguments(call)
@@ -117,29 +117,9 @@ class Steps:
         if self._hold.waits.is_pausing:
             await self._hold.waits.pass_gate()
 
-    def unreached(self) -> list[StepKey]:
-        """Name the recorded steps that this run's code has not called: it has changed since."""
-        counts = self._counts
-        return [
-            key
-            for key in self.history.records
-            if key.kind is not StepKind.ROLLBACK and counts.get((key.kind, key.name), 0) < key.count
-        ]
-
-    def _key(self, kind: StepKind, name: str) -> StepKey:
-        counter = (kind, name)
-        try:
-            count = self._counts.get(counter, 0) + 1
-        except TypeError:
-            count = 0  # not even hashable; the check below says what it must be
-        if count <= 1:
-            check_step_name(name)
-        self._counts[counter] = count
-        return StepKey(kind, name, count)
-
     async def _answer(self, key: StepKey, record: StepRecord) -> Any:
         if record.progress is Progress.FAILED:
-            await self._let_others_come(record)
+            await self.recorded.let_others_come(record)
             raise error_of(record.end_detail)
         if record.progress is Progress.CANCELLED:
             return await self._stand_cancelled(key, record)
@@ -149,38 +129,6 @@ class Steps:
         if stream is None:
             return None
         return replay_stream(self._hold, key, record.attempts, int(stream["chunks"]))
-
-    def _recall(self, key: StepKey) -> StepRecord | None:
-        record = self.history.records.get(key)
-        if record is not None:
-            self._reached += 1
-            self._progress += 1
-        return record
-
-    async def _let_others_come(self, record: StepRecord) -> None:
-        """Let other branches come as far as they had when this step failed, before it fails again.
-
-        Else a failure that is remembered would stop them earlier than it did when it happened, and
-        they could not say how to undo what they had done.
-        """
-        failures, seen, turns = self._failures, self._progress, 0
-        failures.add(record.ended_by)
-        while self._left() and (turns < CATCH_UP_TURNS_MAX or not self._is_next(record)):
-            await asyncio.sleep(0)
-            turns = turns + 1 if self._progress == seen else 0
-            seen = self._progress
-        failures.discard(record.ended_by)
-        self._progress += 1
-
-    def _is_next(self, record: StepRecord) -> bool:
-        """Claim that of all that wait to fail, this one came last before what began next."""
-        begun = (self.history.records[key].begun_by for key in self.unreached())
-        first = min(begun, default=record.ended_by)
-        before = [ended for ended in self._failures if ended < first]
-        return record.ended_by == max(before, default=min(self._failures))
-
-    def _left(self) -> int:
-        return len(self.history.records) - self._reached
 
     async def _stand_cancelled(self, key: StepKey, record: StepRecord) -> None:
         """Wait to be cancelled again, as long as the step may take."""
@@ -251,8 +199,7 @@ class Steps:
             result = await attempts.run()
         except Exception:
             await self._pass_gate()
-            while self._failures:  # noqa: ASYNC110  (what is remembered comes before what happens)
-                await asyncio.sleep(0)
+            await self.recorded.let_failures_come()
             raise
         except asyncio.CancelledError:
             self._note_cancelled(key, ordinal, attempts.current_attempt)
@@ -302,16 +249,16 @@ class Steps:
 
     async def sleep(self, name: str, duration: Duration) -> None:
         """Sleep; the due time is fixed when it is first reached."""
-        key = self._key(_SLEEP, name)
+        key = self.recorded.key_of(_SLEEP, name)
         duration_ms = _duration(duration, f"the duration of sleep {name!r}")
         self._check_length(name, duration_ms)
-        record = self._recall(key)
+        record = self.recorded.recall(key)
         await self._sleep(key, record, self._hold.now_ms() + duration_ms)
 
     async def sleep_until(self, name: str, when: datetime | float | str) -> None:
         """Sleep until a point in time."""
-        key = self._key(_SLEEP, name)
-        record = self._recall(key)
+        key = self.recorded.key_of(_SLEEP, name)
+        record = self.recorded.recall(key)
         due_ms = _epoch_ms(when, name)
         is_new = record is None and not self.is_stub and not self._was_crashed
         if is_new and due_ms < self._hold.now_ms():
@@ -338,6 +285,8 @@ class Steps:
         if self.is_stub:
             await self._give_nothing()
             return
+        if record is None and self.strict is not None:
+            await self.strict.admit(key)
         await self._hold.waits.pass_gate()
         if record is None:
             ordinal, now_ms = self.history.next_ordinal(), self._hold.now_ms()
@@ -358,21 +307,23 @@ class Steps:
 
     async def wait_for_event(self, name: str, event_type: str, timeout: Duration) -> ReceivedEvent:
         """Wait for an event; consuming it and recording it is one write."""
-        key = self._key(_WAIT, name)
+        key = self.recorded.key_of(_WAIT, name)
         check_event_type(event_type)
         timeout_ms = self._wait_timeout(name, timeout)
         if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_admit(key)
-        record = self._recall(key)
+        record = self.recorded.recall(key)
         if record is not None and record.progress is Progress.DONE:
             stored_type = read_detail(record.end_detail).get("event_type", event_type)
             return _received(record.payload or "null", record.began_ms or 0, str(stored_type))
         if record is not None and record.progress is Progress.FAILED:
-            await self._let_others_come(record)
+            await self.recorded.let_others_come(record)
             raise error_of(record.end_detail)
         if self.is_stub:
             await self._give_nothing()
             return None  # type: ignore[return-value]  # by design
+        if record is None and self.strict is not None:
+            await self.strict.admit(key)
         await self._hold.waits.pass_gate()
         now_ms = self._hold.now_ms()
         if record is None:

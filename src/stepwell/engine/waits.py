@@ -40,6 +40,7 @@ class Waits:
         self._is_check_due = False
         self._last_look: Look | None = None  # the one just before, if all was quiet in it
         self._is_entering_pause = False
+        self._pause_detail: str | None = None
         self._is_closing = False
         self._refusals = 0
         self._recheck: asyncio.TimerHandle | None = None
@@ -291,8 +292,9 @@ class Waits:
 
     # ---- pause -------------------------------------------------------------------------------
 
-    def request_pause(self) -> None:
-        """Start nothing new; once nothing is in flight, pause."""
+    def request_pause(self, detail: str | None = None) -> None:
+        """Start nothing new; once nothing is in flight, pause; `detail` says why, in the log."""
+        self._pause_detail = detail or self._pause_detail
         if self._gate is None and self._hold.state is not RunState.OVER:
             self._gate = asyncio.get_running_loop().create_future()
         self.consider()
@@ -308,6 +310,7 @@ class Waits:
         if self._is_closing or self._is_entering_pause:
             return
         gate, self._gate = self._gate, None
+        self._pause_detail = None
         if gate is not None and not gate.done():
             gate.set_result(None)
             self._wake_parks()
@@ -338,7 +341,7 @@ class Waits:
             return
         self._is_entering_pause = True
         self._hold.flush_lazy()  # on its own: should the pause be refused, these are not lost
-        facts = (Fact(FactKind.PAUSED, self._hold.now_ms()),)
+        facts = (Fact(FactKind.PAUSED, self._hold.now_ms(), detail=self._pause_detail),)
         command = EnterPause(lease=self._hold.lease, facts=facts)
         self._then(self._hold.services.journal.submit(command), self._end_pause)
 

@@ -1,0 +1,76 @@
+"""Strict mode: an instance whose code does not reach what is recorded of it is paused.
+
+A replay answers by name alone, so changed code goes on with whatever it finds. In strict mode a
+call that history does not know waits until every recorded step has been called. Branches may come
+there in any order, so it waits for the others; if they stop coming, this is not the code that was
+recorded. The instance is paused with the difference, and nothing new has run: bring the code back,
+restart from a step, or give strict mode up, and resume.
+
+Steps that the code has cancelled itself may be missing. Where remembered failures of one group
+race, and the instance was paused just then, unchanged code may be paused too (one of some thousand
+random programs); resuming without strict mode lets it go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from stepwell.core.events import detail_text
+from stepwell.engine.hold import Hold
+from stepwell.engine.recorded import Recorded
+from stepwell.engine.states import current_task
+from stepwell.errors import StoreError
+from stepwell.model.command import Pause
+from stepwell.model.limits import STRICT_PATIENCE_SECONDS
+from stepwell.model.step import StepKey
+
+_LOG = logging.getLogger("stepwell.engine")
+_LOOK_SECONDS = 0.01
+
+
+class StrictCheck:
+    """Compares one run's code with what is recorded of it."""
+
+    def __init__(self, hold: Hold, recorded: Recorded) -> None:
+        self._hold = hold
+        self._recorded = recorded
+
+    async def admit(self, new: StepKey) -> None:
+        """Let a step begin that is not recorded, once all that is recorded has been called.
+
+        A step inside of another is not held back: a pause would wait for the outer one.
+        """
+        if current_task() in self._hold.in_flight:
+            return
+        loop, seen, until = asyncio.get_running_loop(), -1, 0.0
+        while self._recorded.has_more and self._recorded.missing():
+            if seen != self._recorded.progress:
+                seen, until = self._recorded.progress, loop.time() + STRICT_PATIENCE_SECONDS
+            if loop.time() < until:
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                await self._pause(new)
+
+    async def check_end(self) -> None:
+        """Let the code end only if it has called all that is recorded."""
+        while self._recorded.missing():
+            await self._pause(None)
+
+    async def _pause(self, new: StepKey | None) -> None:
+        """Pause the instance; comes back only if somebody has resumed it before it got there."""
+        hold = self._hold
+        unreached = [key.label for key in self._recorded.missing()]
+        detail = detail_text(unreached=unreached, new=None if new is None else new.label)
+        _LOG.warning(
+            "%s/%s is paused: its code %s without the recorded steps %s",
+            *hold.instance.ref,
+            "ends" if new is None else f"comes to step {new.label}",
+            ", ".join(unreached),
+        )
+        hold.waits.request_pause(detail)
+        try:
+            await hold.services.journal.submit(Pause(ref=hold.instance.ref))
+        except StoreError as error:
+            raise hold.fail(error) from error
+        await hold.waits.pass_gate()
