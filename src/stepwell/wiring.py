@@ -65,13 +65,12 @@ async def open(
         watch = Watch(store)
         await watch.begin()
         pokes, changes = LocalWakeups(), LocalWakeups()
-        journal = Journal(store, clock, changes)
+        journal = Journal(store, clock, changes=changes, pokes=pokes)
         stack.push_async_callback(journal.close)
         desk = Desk(
             store=store,
             journal=journal,
             limits=chosen.maxima,
-            pokes=pokes,
             changes=changes,
             definitions=definitions,
         )

@@ -58,7 +58,7 @@ class LeaseBench:
         """Give a lease that is not yet taken."""
         services = Services(
             store=self.store,
-            journal=Journal(self.store, self.clock, LocalWakeups()),
+            journal=Journal(self.store, self.clock, changes=LocalWakeups(), pokes=LocalWakeups()),
             clock=self.clock,
             limits=Limits(),
             threads=ThreadPoolExecutor(1),

@@ -23,17 +23,14 @@ class Desk:
     store: Store
     journal: Journal
     limits: Limits
-    pokes: Wakeups
     changes: Wakeups
     definitions: Mapping[str, Definition]
 
     async def do(self, command: ClientCommand) -> Outcome:
-        """Write a command, and tell the workers of this process."""
+        """Write a command; the workers of this process hear of it."""
         outcome = await self.journal.submit(command, is_patient=False)
-        if outcome is Outcome.APPLIED:
-            self.pokes.publish(command)
-            if isinstance(command, Delete | Restart | Terminate):
-                await asyncio.sleep(0)  # a run that has ended itself by this goes no further
+        if outcome is Outcome.APPLIED and isinstance(command, Delete | Restart | Terminate):
+            await asyncio.sleep(0)  # a run that has ended itself by this goes no further
         return outcome
 
     def close(self) -> None:

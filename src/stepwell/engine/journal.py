@@ -40,8 +40,18 @@ class _Entry(NamedTuple):
 class Journal:
     """Hands commands to the store in batches and each caller its own outcome."""
 
-    def __init__(self, store: Store, clock: Clock, changes: Wakeups) -> None:
+    def __init__(self, store: Store, clock: Clock, *, changes: Wakeups, pokes: Wakeups) -> None:
+        """Prepare it.
+
+        Args:
+            store: where the commands go.
+            clock: gives the time of each batch.
+            changes: hears of each instance that a command was about, by key or ref.
+            pokes: hears of each client's command that was applied, before anybody can have claimed
+                what it has made ready: a run that is here then was shut out by it.
+        """
         self._changes = changes
+        self._pokes = pokes
         self._store = store
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -130,6 +140,8 @@ class Journal:
         for entry, outcome in zip(batch, outcomes, strict=True):
             if not entry.outcome.done():  # its caller may have been cancelled meanwhile
                 entry.outcome.set_result(outcome)
+            if type(entry.command) in CLIENT_COMMANDS and outcome is Outcome.APPLIED:
+                self._pokes.publish(entry.command)
             self.publish(_topic(entry.command))
 
     def publish(self, topic: Hashable, end: Fact | None = None) -> None:
