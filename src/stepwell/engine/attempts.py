@@ -29,6 +29,7 @@ from stepwell.core.replay import StepRecord
 from stepwell.core.retry import is_retryable, retry_wait_ms
 from stepwell.engine.facts import error_detail, is_failure, restore_error
 from stepwell.engine.hold import Hold
+from stepwell.engine.in_flight import Attempt
 from stepwell.engine.logs import log_attempt
 from stepwell.engine.states import RunState
 from stepwell.errors import NonRetryableDelayError, StepError, WorkflowInternalError
@@ -60,6 +61,7 @@ class Job:
         is_careful: every start is durable before the callable runs.
         attempt_once: makes one attempt; gives what is stored.
         record: what history knows of the step, or None.
+        begun: the attempt in which the callable has had its first turn, or None.
     """
 
     key: StepKey
@@ -70,6 +72,7 @@ class Job:
     is_careful: bool
     attempt_once: Callable[[int], Awaitable[Success]]
     record: StepRecord | None = None
+    begun: Attempt | None = None
 
 
 class Attempts:
@@ -90,14 +93,15 @@ class Attempts:
         await self._catch_up()
         while True:
             await self._hold.waits.pass_gate()
-            task = self._hold.enter_attempt()
+            attempt = self._hold.enter_attempt(self._job.begun)
+            self._job.begun = None
             self.current_attempt = self._attempt
             try:
                 return await self._try()
             except _RetryAt as retry:
                 due_ms = retry.due_ms
             finally:
-                self._hold.leave_attempt(task)
+                self._hold.leave_attempt(attempt)
             self.current_attempt = None
             await self._hold.waits.park(due_ms)
             self._attempt += 1

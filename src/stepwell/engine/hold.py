@@ -12,9 +12,10 @@ import logging
 from collections.abc import Coroutine, Hashable
 from typing import Any
 
+from stepwell.engine.in_flight import Attempt, InFlight
 from stepwell.engine.parties import Keeper
 from stepwell.engine.services import Definition, Services
-from stepwell.engine.states import Exit, RunState, current_task
+from stepwell.engine.states import Exit, RunState
 from stepwell.engine.threads import Threads
 from stepwell.engine.waits import Waits
 from stepwell.errors import RunDropped, StoreError
@@ -40,7 +41,7 @@ class Hold:
         self.has_gone_on = (
             False  # after a crash: a do or a wait has ended here, so the run before came no further
         )
-        self.in_flight: dict[asyncio.Task[Any], int] = {}
+        self.in_flight = InFlight()
         self.stored_bytes = 0
         self.is_rolling_back = False
         self.task: asyncio.Task[None] | None = None
@@ -88,7 +89,7 @@ class Hold:
         self.keeper.on_exit(self, exit_)
 
     def _cancel_everything(self) -> None:
-        tasks = self.waits.tasks | set(self.in_flight)
+        tasks = self.waits.tasks | self.in_flight.tasks
         if self.task is not None:
             tasks.add(self.task)
         for task in tasks - {asyncio.current_task()}:
@@ -184,22 +185,16 @@ class Hold:
         """Claim that a thread runs, perhaps of an attempt that was given up."""
         return self._threads is not None and self._threads.is_running
 
-    def enter_attempt(self) -> asyncio.Task[Any]:
-        """Count an attempt in flight, by its task: it holds off rest and pause."""
-        task = current_task()
-        self.in_flight[task] = self.in_flight.get(task, 0) + 1
-        return task
+    def enter_attempt(self, again: Attempt | None = None) -> Attempt:
+        """Count an attempt in flight: it holds off rest and pause."""
+        return self.in_flight.enter(again)
 
-    def leave_attempt(self, task: asyncio.Task[Any]) -> None:
+    def leave_attempt(self, attempt: Attempt) -> None:
         """Count it off again."""
-        left = self.in_flight.get(task, 1) - 1
-        if left:
-            self.in_flight[task] = left
-        else:
-            self.in_flight.pop(task, None)
-            if not self.in_flight and self._idle is not None and not self._idle.done():
-                self._idle.set_result(None)
-            self.waits.consider_others()
+        self.in_flight.leave(attempt)
+        if not self.in_flight and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        self.waits.consider_others()
 
     @property
     def is_busy(self) -> bool:

@@ -25,6 +25,7 @@ class Park:
         due_ms: when it goes on at the latest.
         event_type: what it waits for besides, or None.
         task: the task that is held up.
+        is_inside: it belongs to an attempt in flight, which a pause waits for.
         woken: what it waits on; None or done while it is on its way.
         timer: fires at `due_ms`.
     """
@@ -32,6 +33,7 @@ class Park:
     due_ms: int
     event_type: str | None
     task: asyncio.Task[Any]
+    is_inside: bool = False
     woken: asyncio.Future[None] | None = None
     timer: TimerHandle | None = None
 
@@ -90,11 +92,15 @@ class Parking:
         mail = self._mail.get(park.event_type) if park.event_type is not None else None
         return mail.popleft() if mail and self._first_of(park.event_type) is park else None
 
-    def wake_for_mail(self) -> None:
-        """Wake the first branch of each type of which there is mail; it wakes the next one."""
+    def wake_for_mail(self, *, only_inside: bool) -> None:
+        """Wake the first branch of each type of which there is mail; it wakes the next one.
+
+        Args:
+            only_inside: a pause is coming: only those that belong to an attempt in flight.
+        """
         for event_type, mail in self._mail.items():
             first = self._first_of(event_type) if mail else None
-            if first is not None:
+            if first is not None and (first.is_inside or not only_inside):
                 first.wake()
 
     def _first_of(self, event_type: str | None) -> Park | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Protocol
 
+from stepwell.engine.in_flight import InFlight
 from stepwell.engine.services import Services
 from stepwell.engine.states import Exit, RunState
 from stepwell.errors import RunDropped, StoreError
@@ -21,7 +22,7 @@ class Holder(Protocol):
     services: Services
     state: RunState
     task: asyncio.Task[None] | None
-    in_flight: dict[asyncio.Task[Any], int]
+    in_flight: InFlight
     is_rolling_back: bool
     keeper: Keeper
 

@@ -68,7 +68,7 @@ class RollbackPhase:
         """
         hold = self._hold
         hold.is_rolling_back = True
-        for task in {*hold.in_flight, *hold.waits.tasks} - {asyncio.current_task()}:
+        for task in (hold.in_flight.tasks | hold.waits.tasks) - {asyncio.current_task()}:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SIBLINGS_SECONDS_MAX):

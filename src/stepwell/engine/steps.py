@@ -28,6 +28,7 @@ from stepwell.engine.callbacks import (
 from stepwell.engine.facts import error_detail, error_of
 from stepwell.engine.forward import Forward, as_replayed, encode_result
 from stepwell.engine.hold import Hold
+from stepwell.engine.in_flight import Attempt
 from stepwell.engine.logs import is_detailed, log_attempt
 from stepwell.engine.plans import RollbackPlan, make_plan
 from stepwell.engine.recorded import Recorded
@@ -97,14 +98,15 @@ class Steps:
         if not is_plain or not self._may_start_lazily(config):
             return await self._perform(call, key, ordinal, record, plan)
         context = context_of(key, 1, config) if wants_context(call, shape) else None
-        first, fact = self._take_first_turn(call, context, key, ordinal, config)
-        if fact is None:
-            return await self._perform(call, key, ordinal, first=first)
-        task = self._hold.enter_attempt()
+        attempt = self._hold.enter_attempt()
         try:
-            await self._hold.commit(fact)
+            first, fact = self._take_first_turn(call, context, key, ordinal, config)
+            if fact is not None:
+                await self._hold.commit(fact)
         finally:
-            self._hold.leave_attempt(task)
+            self._hold.leave_attempt(attempt)
+        if fact is None:
+            return await self._perform(call, key, ordinal, first=(first, attempt))
         if self._hold.waits.is_pausing:  # not `_pass_gate`: one coroutine less at every step
             await self._hold.waits.pass_gate()
         if is_detailed():
@@ -167,7 +169,7 @@ class Steps:
         ordinal: int,
         record: StepRecord | None = None,
         plan: RollbackPlan | None = None,
-        first: FirstTurn | None = None,
+        first: tuple[FirstTurn, Attempt] | None = None,
     ) -> Any:
         resolved = resolve_config(call.config, call.options, self._hold.services.limits, call.name)
         config, delay = resolved.config, resolved.delay
@@ -179,7 +181,8 @@ class Steps:
             plan.ordinal, plan.has_started = ordinal, True
         if config.is_sensitive:
             flags["sensitive"] = True
-        callback = Callback(call, self._hold.threads, first)
+        turn, begun = first or (None, None)
+        callback = Callback(call, self._hold.threads, turn)
         forward = Forward(self._hold, key, ordinal, config, callback, plan)
         job = Job(
             key=key,
@@ -190,6 +193,7 @@ class Steps:
             is_careful=plan is not None or self._was_crashed,
             attempt_once=forward.attempt_once,
             record=record,
+            begun=begun,
         )
         may_have_started = self._was_crashed and not self._hold.has_gone_on and plan is None
         if may_have_started if record is None else record.is_attempt_open:

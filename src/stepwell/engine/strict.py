@@ -19,7 +19,6 @@ import logging
 from stepwell.core.events import detail_text
 from stepwell.engine.hold import Hold
 from stepwell.engine.recorded import Recorded
-from stepwell.engine.states import current_task
 from stepwell.errors import StoreError
 from stepwell.model.command import Pause
 from stepwell.model.limits import STRICT_PATIENCE_SECONDS
@@ -41,7 +40,7 @@ class StrictCheck:
 
         A step inside of another is not held back: a pause would wait for the outer one.
         """
-        if current_task() in self._hold.in_flight:
+        if self._hold.in_flight.is_around:
             return
         loop, seen, until = asyncio.get_running_loop(), -1, 0.0
         while self._recorded.has_more and self._recorded.missing():
@@ -68,9 +67,12 @@ class StrictCheck:
             "ends" if new is None else f"comes to step {new.label}",
             ", ".join(unreached),
         )
-        hold.waits.request_pause(detail)
+        hold.waits.pause_detail = detail
         try:
             await hold.services.journal.submit(Pause(ref=hold.instance.ref))
+            hold.waits.request_pause()
+            await hold.waits.pass_gate()
         except StoreError as error:
             raise hold.fail(error) from error
-        await hold.waits.pass_gate()
+        finally:
+            hold.waits.pause_detail = None

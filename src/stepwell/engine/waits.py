@@ -40,7 +40,7 @@ class Waits:
         self._is_check_due = False
         self._last_look: Look | None = None  # the one just before, if all was quiet in it
         self._is_entering_pause = False
-        self._pause_detail: str | None = None
+        self.pause_detail: str | None = None  # why, for the log
         self._is_closing = False
         self._refusals = 0
         self._recheck: asyncio.TimerHandle | None = None
@@ -78,7 +78,8 @@ class Waits:
         was accepted before `due_ms` counts, even if nobody has told this run of it yet; so may one
         that came a little later, before the wait has ended.
         """
-        park = Park(due_ms, event_type, current_task())
+        is_inside = self._hold.in_flight.is_around
+        park = Park(due_ms, event_type, current_task(), is_inside=is_inside)
         self._parking.add(park)
         try:
             event = self._parking.take_mail(park)
@@ -117,12 +118,8 @@ class Waits:
 
     def _fire(self, park: Park) -> None:
         """End a park in time; while the run rests or pauses, it fires when it is armed again."""
-        if self._may_wake:
+        if self._hold.state is RunState.LIVE and (self._gate is None or park.is_inside):
             park.wake()
-
-    @property
-    def _may_wake(self) -> bool:
-        return self._hold.state is RunState.LIVE and self._gate is None
 
     def _wake_parks(self) -> None:
         for park in self._parking:
@@ -137,8 +134,8 @@ class Waits:
         self.consider_others()
 
     def _wake_for_mail(self) -> None:
-        if self._may_wake:
-            self._parking.wake_for_mail()
+        if self._hold.state is RunState.LIVE:
+            self._parking.wake_for_mail(only_inside=self._gate is not None)
 
     async def settle(self) -> None:
         """Wait until it is known whether this run may go on; refuse if it may not.
@@ -292,9 +289,8 @@ class Waits:
 
     # ---- pause -------------------------------------------------------------------------------
 
-    def request_pause(self, detail: str | None = None) -> None:
-        """Start nothing new; once nothing is in flight, pause; `detail` says why, in the log."""
-        self._pause_detail = detail or self._pause_detail
+    def request_pause(self) -> None:
+        """Start nothing new; once nothing is in flight, pause."""
         if self._gate is None and self._hold.state is not RunState.OVER:
             self._gate = asyncio.get_running_loop().create_future()
         self.consider()
@@ -310,7 +306,6 @@ class Waits:
         if self._is_closing or self._is_entering_pause:
             return
         gate, self._gate = self._gate, None
-        self._pause_detail = None
         if gate is not None and not gate.done():
             gate.set_result(None)
             self._wake_parks()
@@ -328,7 +323,7 @@ class Waits:
         another one may have gone on with the run long since.
         """
         hold = self._hold
-        while self._gate is not None and current_task() not in hold.in_flight:
+        while self._gate is not None and not hold.in_flight.is_around:
             self.consider()
             await asyncio.shield(self._gate)
         if hold.now_ms() >= hold.keeper.lease_until_ms:
@@ -341,7 +336,7 @@ class Waits:
             return
         self._is_entering_pause = True
         self._hold.flush_lazy()  # on its own: should the pause be refused, these are not lost
-        facts = (Fact(FactKind.PAUSED, self._hold.now_ms(), detail=self._pause_detail),)
+        facts = (Fact(FactKind.PAUSED, self._hold.now_ms(), detail=self.pause_detail),)
         command = EnterPause(lease=self._hold.lease, facts=facts)
         self._then(self._hold.services.journal.submit(command), self._end_pause)
 
