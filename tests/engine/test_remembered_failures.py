@@ -12,7 +12,7 @@ from stepwell import NonRetryableError
 from stepwell.errors import StoreError
 from stepwell.model.command import SetStatus
 from stepwell.stores.memory import MemoryStore
-from tests.engine.support import flow, steps_of, until
+from tests.engine.support import error_of, flow, steps_of, until, until_step
 
 
 class FailsToBegin(MemoryStore):
@@ -61,3 +61,31 @@ async def test_branches_behind_a_remembered_failure_can_be_undone(depth: int) ->
         assert ["deep"] == undone
         assert ["deep-1"] == await steps_of(instance, "rollback_step_completed")
         assert [] == await steps_of(instance, "rollback_step_errored")
+
+
+async def test_a_failure_that_is_cancelled_while_it_is_remembered_is_over() -> None:
+    """What fails later waits for no failure of a branch that a race has ended meanwhile."""
+
+    async def fails() -> None:
+        raise NonRetryableError("no")
+
+    async def run(event: Any, step: Any) -> Any:
+        async def loses() -> None:
+            await asyncio.gather(step.do("bad", fails), return_exceptions=True)
+            await step.wait_for_event("never", type="never")
+
+        wins = asyncio.create_task(step.wait_for_event("ok", type="ok"))
+        loser = asyncio.create_task(loses())
+        await asyncio.wait({loser, wins}, return_when=asyncio.FIRST_COMPLETED)
+        loser.cancel()
+        await step.sleep("nap", 30)
+        await step.do("worse", fails)
+
+    async with stepwell.open(
+        "memory://", workflows=[flow(run)], linger_seconds=0, max_warm=0
+    ) as well:
+        instance = await well.workflow("Flow").create()
+        await until_step(instance, "wait_started", "never-1")
+        await instance.send_event("ok")
+
+        assert "no" == (await error_of(instance))["message"]

@@ -28,6 +28,7 @@ class Recorded:
         self._reached = 0
         self.progress = 0
         self._failures: set[int] = set()
+        self._cut_off: int | None = None
 
     def key_of(self, kind: StepKind, name: str) -> StepKey:
         """Give the key of the call that comes now.
@@ -70,10 +71,16 @@ class Recorded:
     def missing(self) -> list[StepKey]:
         """Name those that code of the same text would have called, in whatever order it runs.
 
-        What it has cancelled itself, as in a race, it may cancel earlier another time.
+        What it has cancelled itself, as in a race, it may cancel earlier another time. If that is
+        now where a step is about to fail again, nobody knows what of the rest was to come of it.
         """
-        records, cancelled = self._records, Progress.CANCELLED
-        return [key for key in self.unreached() if records[key].progress is not cancelled]
+        records, cancelled, cut_off = self._records, Progress.CANCELLED, self._cut_off
+        return [
+            key
+            for key in self.unreached()
+            if records[key].progress is not cancelled
+            and (cut_off is None or records[key].begun_by < cut_off)
+        ]
 
     async def let_others_come(self, record: StepRecord) -> None:
         """Let other branches come as far as they had when this step failed, before it fails again.
@@ -83,12 +90,17 @@ class Recorded:
         """
         failures, seen, turns = self._failures, self.progress, 0
         failures.add(record.ended_by)
-        while self.has_more and (turns < CATCH_UP_TURNS_MAX or not self._is_next(record)):
-            await asyncio.sleep(0)
-            turns = turns + 1 if self.progress == seen else 0
-            seen = self.progress
-        failures.discard(record.ended_by)
-        self.progress += 1
+        try:
+            while self.has_more and (turns < CATCH_UP_TURNS_MAX or not self._is_next(record)):
+                await asyncio.sleep(0)
+                turns = turns + 1 if self.progress == seen else 0
+                seen = self.progress
+        except asyncio.CancelledError:
+            self._cut_off = min(record.ended_by, self._cut_off or record.ended_by)
+            raise
+        finally:
+            failures.discard(record.ended_by)
+            self.progress += 1
 
     async def let_failures_come(self) -> None:
         """Let what is remembered come before what happens."""
