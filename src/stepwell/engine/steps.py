@@ -86,7 +86,7 @@ class Steps:
         if self.is_stub:
             return await self._give_nothing()
         if record is None and self.strict is not None:
-            await self.strict.admit(key)
+            await self._admit_new(self.strict, key)
         shape = shape_of(call.callback)
         if shape.arguments_min > len(call.arguments) + 1:
             raise needs_arguments(call)
@@ -161,6 +161,11 @@ class Steps:
                 "a rollback handler does its work itself, without steps"
             )
         await self._hold.waits.admit()
+
+    async def _admit_new(self, strict: StrictCheck, key: StepKey) -> None:
+        await strict.admit(key)
+        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:  # by now
+            await self._refuse_or_admit(key)
 
     async def _perform(
         self,
@@ -290,7 +295,7 @@ class Steps:
             await self._give_nothing()
             return
         if record is None and self.strict is not None:
-            await self.strict.admit(key)
+            await self._admit_new(self.strict, key)
         await self._hold.waits.pass_gate()
         if record is None:
             ordinal, now_ms = self.history.next_ordinal(), self._hold.now_ms()
@@ -327,7 +332,7 @@ class Steps:
             await self._give_nothing()
             return None  # type: ignore[return-value]  # by design
         if record is None and self.strict is not None:
-            await self.strict.admit(key)
+            await self._admit_new(self.strict, key)
         await self._hold.waits.pass_gate()
         now_ms = self._hold.now_ms()
         if record is None:

@@ -160,7 +160,10 @@ class Hibernate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStatus:
-    """Record a status that the run reached and keeps its lease in: running, rollingBack."""
+    """Record a status that the run reached and keeps its lease in.
+
+    One of running, rollingBack, waitingForPause.
+    """
 
     lease: Lease
     status: InstanceStatus
