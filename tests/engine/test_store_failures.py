@@ -20,7 +20,7 @@ from tests.engine.support import error_of, until
 class FailsOnce(MemoryStore):
     """A memory store of which one method fails at its first call."""
 
-    def __init__(self, method: str, error: Exception, command: type | None = None) -> None:
+    def __init__(self, method: str, error: BaseException, command: type | None = None) -> None:
         super().__init__()
         self.method = method
         self.error = error
@@ -189,3 +189,18 @@ async def test_closing_leaves_no_run_behind() -> None:
     now_ms = SystemClock().now_ms()
     await check_nothing_stranded(store, ["Long"], now_ms=now_ms, running=())
     assert before == len(started)
+
+
+class _Stop(BaseException):
+    """What a signal handler may raise, in the midst of a write."""
+
+
+async def test_who_waits_for_an_interrupted_write_is_told() -> None:
+    """A signal that strikes in a write leaves no run waiting for it: the instance goes on."""
+    store = FailsOnce("apply", _Stop(), Append)
+    async with stepwell.open("memory://", store=store, workflows=[Waits]) as well:
+        instance = await well.workflow("Waits").create()
+        await instance.send_event("go", "gone on")
+
+        assert "gone on" == await instance.result(10)
+        assert store.has_failed

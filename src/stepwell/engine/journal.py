@@ -106,6 +106,12 @@ class Journal:
                 entry.outcome.cancel()
             self._waiting.clear()
             raise
+        except BaseException as signal:  # in the main thread; what it met may be stored, or not
+            error = StoreError(f"a write was interrupted by {type(signal).__name__}")
+            for entry in (*batch, *self._waiting):
+                _fail(entry, error)
+            self._waiting.clear()
+            raise
         finally:
             self._drain_task = None
 
