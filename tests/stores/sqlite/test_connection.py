@@ -9,6 +9,7 @@ from asyncio import run
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
+from typing import Any
 
 import pytest
 
@@ -218,3 +219,37 @@ async def test_light_writes_are_never_slower(
     async with opened(tmp_path / "well.db", synchronous=level) as store:
         assert lightly == await store._write_lightly(find)
         assert usually == await store._write(find)
+
+
+class _Stop(BaseException):
+    """What a signal handler may raise."""
+
+
+class _Interrupted:
+    """A connection whose user is interrupted just after he has lowered its level."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, *parameters: Any) -> Any:
+        """Do it, and stop if that was it."""
+        cursor = self._connection.execute(statement, *parameters)
+        if statement.endswith("NORMAL"):
+            raise _Stop
+        return cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_an_interrupted_light_write_leaves_no_lower_level(tmp_path: Path) -> None:
+    """What follows a signal in the midst of a light write is as durable as ever."""
+    async with opened(tmp_path / "well.db", synchronous="full") as store:
+        writer: Any = store._writer
+        writer._usual_seconds = 0.0
+        connection, writer._connection = writer._connection, _Interrupted(writer._connection)
+        with pytest.raises(_Stop):
+            await store._write_lightly(lambda _: None, is_short=True)
+        writer._connection = connection
+
+        assert (2,) == connection.execute("PRAGMA synchronous").fetchone()

@@ -6,6 +6,8 @@ import asyncio
 import json
 import sqlite3
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -51,6 +53,21 @@ async def test_closing_finishes_what_is_under_way(tmp_path: Path) -> None:
     await asyncio.gather(*tasks)
     async with opened(path) as again:
         assert {InstanceStatus.QUEUED: 20} == await again.count_by_status("orders")
+
+
+async def test_what_workers_ask_often_is_answered_at_once(tmp_path: Path) -> None:
+    """The small questions of a worker's loop need no change of thread."""
+    async with opened(tmp_path / "well.db") as store:
+        reader: Any = store._reader
+        reader._usual_seconds = 0.0
+        served, reader._jobs = reader._jobs, SimpleQueue()  # which nobody serves
+        async with asyncio.timeout(5):
+            assert [] == await store.signals("w")
+            assert None is await store.next_ready_ms(["orders"])
+            assert [] == await store.pending_events(1, 0)
+            assert None is await store.last_fact(1)
+            assert None is await store.find(REF)
+        reader._jobs = served
 
 
 async def test_store_that_is_not_open_says_so(tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ class SQLiteStore:
             return await self._write(work, is_short=is_short)
 
         def transaction(connection: sqlite3.Connection) -> T:
-            connection.execute("PRAGMA synchronous = NORMAL")
             try:
+                connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("BEGIN IMMEDIATE")
                 result = work(connection)
                 connection.execute("COMMIT")
@@ -265,9 +265,7 @@ class SQLiteStore:
     async def signals(self, worker: str) -> list[Signal]:
         return [
             Signal(key=key, epoch=epoch, status=read_status(status), last_event_id=last)
-            for key, epoch, status, last in await self._read(
-                "signals", is_short=True, worker=worker
-            )
+            for key, epoch, status, last in await self._look_up("signals", worker=worker)
         ]
 
     async def pending_events(self, key: int, after_id: int) -> list[PendingEvent]:
