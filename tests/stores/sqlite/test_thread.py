@@ -181,3 +181,37 @@ async def test_work_that_came_too_late_is_refused(tmp_path: Path) -> None:
         assert answer is threading.current_thread() or isinstance(answer, StoreError)
         with pytest.raises(StoreError, match="is closed"):
             await connection.call(where, is_short=True)
+
+
+class _ClosedFirst:
+    """A lock that one loop takes only after another one has closed the connection."""
+
+    def __init__(self, connection: ConnectionThread) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Close, then take it."""
+        closing = threading.Thread(target=lambda: asyncio.run(self._connection.close()))
+        closing.start()
+        closing.join()
+        return self._lock.acquire(blocking=blocking)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+async def test_what_another_loop_has_closed_stays_closed(tmp_path: Path) -> None:
+    """Short work opens no second connection, and waits for no thread that has ended."""
+    async with opened(tmp_path / "a.db") as connection:
+        anyhow: Any = connection
+        anyhow._in_use = _ClosedFirst(connection)
+
+        with pytest.raises(StoreError, match="is closed"):
+            async with asyncio.timeout(5):
+                await connection.call(where, is_short=True)
+        assert anyhow._connection is None

@@ -44,6 +44,7 @@ class ConnectionThread:
         self._busy_timeout_ms = round(busy_timeout_seconds * 1000)
         self._wait_ms: int | None = None  # for a lock, as the connection is set now
         self._in_use = threading.Lock()
+        self._queueing = threading.Lock()
         self._usual_seconds = _QUICK_SECONDS
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
@@ -64,37 +65,44 @@ class ConnectionThread:
         """
         if is_short:  # whoever asks again and again must not keep others from their turn
             await asyncio.sleep(0)
-        if self._is_closed:
-            raise StoreError(f"the database {self._place} is closed; open the store again")
+        self._check_open()
         if is_short and (result := self._do_here(work)) is not _LEFT:
             return cast("T", result)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((work, loop, future))
+        with self._queueing:  # nobody would do what another loop has closed meanwhile
+            self._check_open()
+            self._jobs.put((work, loop, future))
         return await future
 
     async def close(self) -> None:
         """Finish what is queued, close the connection, end the thread."""
-        if self._is_closed:
-            return
-        self._is_closed = True
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
-        self._on_end = lambda: _tell(loop, ended, None, None)
-        self._jobs.put(None)
+        with self._queueing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._on_end = lambda: _tell(loop, ended, None, None)
+            self._jobs.put(None)
         await ended
         self._thread.join()  # it has nothing left to do but to return
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreError(f"the database {self._place} is closed; open the store again")
 
     # ---- in whatever thread ------------------------------------------------------------------
 
     def _do_here(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Give the result of work, or leave it to the thread."""
-        is_free = self._connection is not None and self._jobs.empty()
-        if not is_free or self._usual_seconds >= _QUICK_SECONDS:
+        if not self._jobs.empty() or self._usual_seconds >= _QUICK_SECONDS:
             return _LEFT
         if not self._in_use.acquire(blocking=False):
             return _LEFT
         try:
+            if self._connection is None:  # not open yet, or closed meanwhile for another loop
+                return _LEFT
             return self._do(work, wait_ms=0)
         except StoreBusy:
             return _LEFT  # the thread may wait for the lock
