@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -83,6 +84,44 @@ async def test_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     await store.open()
     await create(store, REF)
     await store.close()
+
+
+async def test_a_long_history_is_not_read_in_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short histories are read where they are asked for, in pieces; a long one in the thread."""
+    monkeypatch.setattr(store_module, "_BYTES_OF_ROW", store_module._SHORT_BYTES_MAX // 8)
+    async with opened(tmp_path / "well.db") as store:
+        leases = [await held(store, Ref("orders", str(number))) for number in range(4)]
+        for number, lease in enumerate(leases):
+            for _ in range(2 if number < 3 else 20):
+                await applied(store, append(lease, str(number)))
+        for _ in range(20):  # what was done of late was quick
+            await store.last_fact(leases[0].key)
+        keys = [lease.key for lease in leases]
+        reads = _watch_short_reads(monkeypatch)
+        memories = await store.load(keys)
+
+    assert keys == list(memories)
+    assert [3, 3, 3, 21] == [len(memory.facts) for memory in memories.values()]
+    assert [None, 6, None, 3, None] == [rows for rows, _ in reads]
+    assert {threading.current_thread()} == {thread for _, thread in reads}
+
+
+def _watch_short_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[tuple[int | None, threading.Thread]]:
+    """Note of each short read how many rows it gave, or None, and in which thread it was."""
+    reads: list[tuple[int | None, threading.Thread]] = []
+    read = store_module._read_short
+
+    def watched(cursor: sqlite3.Cursor) -> list[Any] | None:
+        rows = read(cursor)
+        reads.append((None if rows is None else len(rows), threading.current_thread()))
+        return rows
+
+    monkeypatch.setattr(store_module, "_read_short", watched)  # nothing else tells where it was
+    return reads
 
 
 async def test_cancelled_caller_harms_nobody(tmp_path: Path) -> None:

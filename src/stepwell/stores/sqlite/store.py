@@ -38,6 +38,7 @@ _KEY_MAX = 2**63 - 1
 _REAPED_KEPT_MS = 30 * DAY_MS
 _PURGE_FACTS_MAX = 20_000
 _SHORT_BYTES_MAX = 1024 * 1024
+_BYTES_OF_ROW = 512  # a row without text takes as long to read as one with this much
 _OF_HISTORIES = {Delete, Restart, DropChunks}
 
 
@@ -231,24 +232,35 @@ class SQLiteStore:
     # ---- reading -----------------------------------------------------------------------------
 
     async def load(self, keys: Sequence[int]) -> dict[int, Memory]:
-        parameters = {"keys": json.dumps(list(keys))}
-
-        def work(connection: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
-            connection.execute("BEGIN")  # one snapshot for both reads
-            try:
-                facts = connection.execute(queries()["load_facts"], parameters).fetchall()
-                events = connection.execute(queries()["load_events"], parameters).fetchall()
-            finally:
-                connection.execute("COMMIT")
-            return facts, events
-
-        facts, events = await self._opened(self._reader).call(work, is_short=True)
+        found = await self._read_memories(keys, is_short=True)
+        if found is None and len(keys) > 1:  # in pieces, between which others have their turns
+            half = len(keys) // 2
+            return {**await self.load(keys[:half]), **await self.load(keys[half:])}
+        if found is None:  # one long history
+            found = await self._read_memories(keys, is_short=False)
+        facts, events = found or ([], [])
         mail = {key: [read_event(row) for row in rows] for key, rows in _by_key(events)}
         # Every instance has a fact, since it was queued.
         return {
             key: Memory(facts=read_facts(rows), events=mail.get(key, []))
             for key, rows in _by_key(facts)
         }
+
+    async def _read_memories(
+        self, keys: Sequence[int], *, is_short: bool
+    ) -> tuple[list[Any], list[Any]] | None:
+        """Read facts and events as of one moment; None: it is too much for a short read."""
+        parameters = {"keys": json.dumps(list(keys))}
+
+        def work(connection: sqlite3.Connection) -> tuple[list[Any], list[Any]] | None:
+            connection.execute("BEGIN")
+            cursor = connection.execute(queries()["load_facts"], parameters)
+            facts = _read_short(cursor) if is_short else cursor.fetchall()
+            events = connection.execute(queries()["load_events"], parameters).fetchall()
+            connection.execute("COMMIT")
+            return None if facts is None else (facts, events)
+
+        return await self._opened(self._reader).call(work, is_short=is_short)
 
     async def next_ready_ms(self, workflows: Sequence[str]) -> int | None:
         statement = queries()["next_ready"]
@@ -325,6 +337,19 @@ def _fetch(query: str, parameters: dict[str, Any]) -> Callable[[sqlite3.Connecti
     """Read all rows: a cursor left open would hold on to an old state of the file."""
     statement = queries()[query]
     return lambda connection: connection.execute(statement, parameters).fetchall()
+
+
+def _read_short(cursor: sqlite3.Cursor) -> list[Any] | None:
+    """Read rows that end with a payload and a detail; None if they are more than a short read."""
+    rows: list[Any] = []
+    room = _SHORT_BYTES_MAX
+    for row in cursor:
+        room -= _BYTES_OF_ROW + len(row[-2] or "") + len(row[-1] or "")
+        if room < 0:
+            cursor.close()  # or it would keep the transaction
+            return None
+        rows.append(row)
+    return rows
 
 
 def _by_key(rows: Iterable[Any]) -> Iterable[tuple[int, Iterable[Any]]]:
