@@ -61,8 +61,6 @@ class Run:
         self.history = fold(memory.facts)
         self.steps = Steps(self.hold, self.history, was_crashed=claim.instance.crashes > 0)
         self.hold.stored_bytes = stored_bytes(memory.facts)
-        self._services = services
-        self._definition = definition
 
     def start(self) -> asyncio.Task[None]:
         """Begin to run; the task ends when the run does."""
@@ -76,7 +74,7 @@ class Run:
 
     async def _main(self) -> None:
         try:
-            if self.hold.instance.crashes >= self._services.limits.crashes_max:
+            if self.hold.instance.crashes >= self.hold.services.limits.crashes_max:
                 await self._give_up()
             elif self.hold.instance.status is InstanceStatus.ROLLING_BACK:
                 await self._resume_rollback()
@@ -104,8 +102,8 @@ class Run:
             output = await self._call_run()
             text = payload.encode(
                 output,
-                bytes_max=self._services.limits.result_bytes_max,
-                what=f"the output of workflow {self._definition.name!r}",
+                bytes_max=self.hold.services.limits.result_bytes_max,
+                what=f"the output of workflow {self.hold.definition.name!r}",
             )
         except asyncio.CancelledError:
             if self._is_ended_from_outside():
@@ -139,14 +137,14 @@ class Run:
     async def _call_run(self) -> Any:
         params = payload.decode(self.history.params)
         if not self.history.has_valid_params:
-            params = self._definition.validate(params)
+            params = self.hold.definition.validate(params)
         event: WorkflowEvent[Any] = WorkflowEvent(
             payload=params,
             timestamp=datetime.fromtimestamp(self.hold.instance.created_ms / 1000, UTC),
             instance_id=self.hold.instance.id,
-            workflow_name=self._definition.name,
+            workflow_name=self.hold.definition.name,
         )
-        workflow = self._definition.entrypoint(None, self._services.env)
+        workflow = self.hold.definition.entrypoint(None, self.hold.services.env)
         output: Any = workflow.run(event, WorkflowStep(self.steps))
         return await output if inspect.isawaitable(output) else output
 
