@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sysconfig
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -102,12 +103,17 @@ def without_own(trace: TracebackType | None) -> TracebackType | None:
     return shown_trace
 
 
+def authors_frame(frames: Sequence[traceback.FrameSummary]) -> traceback.FrameSummary:
+    """Give the innermost frame of the author's; else of libraries, else of Stepwell."""
+    theirs = [frame for frame in frames if not frame.filename.startswith(_OWN)]
+    authors = [frame for frame in theirs if not frame.filename.startswith(_LIBRARIES)]
+    return (authors or theirs or frames)[-1]
+
+
 def _place(error: BaseException) -> str:
     """Say where in the author's code an error was raised, as ` at file:line in function`."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_OWN)]
-    authors = [frame for frame in theirs if not frame.filename.startswith(_LIBRARIES)]
-    if not theirs:
+    if all(frame.filename.startswith(_OWN) for frame in frames):
         return ""
-    place = (authors or theirs)[-1]
+    place = authors_frame(frames)
     return f" at {Path(place.filename).name}:{place.lineno} in {place.name}"

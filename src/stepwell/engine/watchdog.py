@@ -1,7 +1,7 @@
 """Notice code that blocks the event loop, and name it: workflow, step, file and line.
 
 A thread looks at a heartbeat that the loop sets. While the loop does not answer, the thread reads
-the stack of the loop's thread; the innermost frame outside the standard library and Stepwell is the
+the stack of the loop's thread; the innermost frame outside of libraries and Stepwell is the
 author's line, and Stepwell's own frames around it tell which instance and step it belongs to.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import sysconfig
 import threading
 import time
 import traceback
@@ -18,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 from stepwell.engine.hold import Hold
+from stepwell.engine.logs import authors_frame
 from stepwell.model.instance import Ref
 from stepwell.model.step import StepKey
 
 _LOG = logging.getLogger("stepwell.watchdog")
 _OWN = str(Path(__file__).parent.parent)
-_STDLIB = sysconfig.get_paths()["stdlib"]
 
 
 class Watchdog:
@@ -66,9 +65,7 @@ class Watchdog:
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001  (the only way there is)
         if frame is None:
             return
-        stack = traceback.extract_stack(frame)
-        own = [f for f in stack if not f.filename.startswith((_OWN, _STDLIB, "<frozen"))]
-        place = (own or stack)[-1]
+        place = authors_frame(traceback.extract_stack(frame))
         ref, step = _find_owner(frame)
         task = asyncio.current_task(self._loop)
         whose = task.get_name() if task is not None else "no task"
