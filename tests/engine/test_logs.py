@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sysconfig
+import traceback
 from typing import Any
 
 import pytest
 
 import stepwell
 from stepwell import NonRetryableError
+from stepwell.engine.logs import authors_frame
 from tests.engine.support import flow, until
 
 _SOON = {"retries": {"limit": 1, "delay": 0}}
@@ -118,3 +121,12 @@ async def test_an_error_without_a_repr_is_retried_as_any_other(
     async with stepwell.open("memory://", workflows=[flow(run)]) as well:
         assert "fine" == await (await well.workflow("Flow").create()).result(10)
     assert "<Rude without a repr>" in caplog.text
+
+
+def test_the_authors_line_is_outside_of_libraries() -> None:
+    """The innermost frame that is no library's is named; without one, the library's is."""
+    library = sysconfig.get_paths()["purelib"] + "/package/module.py"
+    author, inside = (traceback.FrameSummary(file, 1, "f") for file in ("/code/flow.py", library))
+
+    assert author == authors_frame([inside, author, inside])
+    assert inside == authors_frame([inside])
