@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import stepwell
-from stepwell import InvalidRequest, NonRetryableError, WorkflowInstance
+from stepwell import InvalidRequest, NonRetryableError, WorkflowFatalError, WorkflowInstance
 from stepwell.engine import strict
-from tests.engine.processes import stores_of
-from tests.engine.support import Open, error_of, events_of, flow, until
+from tests.engine.processes import REF, stores_of
+from tests.engine.support import Open, error_of, events_of, flow, until, until_step
+
+PATIENCE_SECONDS = 0.3
 
 
 @pytest.fixture(autouse=True)
 def _is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strict, "STRICT_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(strict, "STRICT_PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
 async def before(event: Any, step: Any) -> Any:
@@ -31,19 +34,21 @@ class Changed:
     """An instance that began with `before`, and what later code does with it."""
 
     def __init__(self, open_well: Open, url: str) -> None:
-        self._open, self._new_store = open_well, stores_of(url)
+        self._open, self.new_store = open_well, stores_of(url)
 
-    async def begin(self, run: Callable[[Any, Any], Any] = before) -> None:
-        """Run to the wait."""
-        async with self._open([flow(run, strict=True)], store=self._new_store()) as well:
-            await until(await well.workflow("Flow").create(id="a"), "wait_started")
+    async def begin(
+        self, run: Callable[[Any, Any], Any] = before, until: str = "wait_started", of: str = "ok"
+    ) -> None:
+        """Run to the wait, or to another event of a step."""
+        async with self._open([flow(run, strict=True)], store=self.new_store()) as well:
+            await until_step(await well.workflow("Flow").create(id="a"), until, of + "-1")
 
     async def go_on(
         self, run: Callable[[Any, Any], Any], look: Callable[[WorkflowInstance], Any], **more: Any
     ) -> None:
         """Send the event, go on with this code, and look at what comes of it."""
         workflow = flow(run, **{"strict": True, **more})
-        async with self._open([workflow], store=self._new_store()) as well:
+        async with self._open([workflow], store=self.new_store()) as well:
             instance = await well.workflow("Flow").get("a")
             if (await instance.status()).status == "paused":
                 await instance.resume()
@@ -186,6 +191,94 @@ async def test_branches_may_come_in_any_order(changed: Changed) -> None:
 
     await changed.begin(begun)
     await changed.go_on(run, look)
+
+
+async def test_code_that_cancels_a_step_again_after_long_is_no_difference(
+    changed: Changed,
+) -> None:
+    """A timer of the code's own, longer than the patience, has to run out at every replay."""
+
+    async def run(event: Any, step: Any) -> Any:
+        async def give_up() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(step.do("slow", asyncio.Event().wait), 0.8)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(step.sleep("long", "1 hour"), 0.8)
+            await step.do("after", lambda: 1)
+
+        async def quick() -> Any:
+            await step.wait_for_event("ok", type="ok")
+            return await step.do("new", lambda: "new")
+
+        gone_on = asyncio.ensure_future(quick())
+        await give_up()
+        await step.sleep("nap", 30)
+        return await gone_on
+
+    async def look(instance: WorkflowInstance) -> None:
+        assert "new" == await instance.result(10)
+        assert [] == await events_of(instance, "workflow_paused")
+
+    await changed.begin(run, "sleep_completed", "nap")
+    await changed.go_on(run, look)
+
+
+async def test_nothing_new_runs_once_undoing_has_begun(changed: Changed) -> None:
+    """What waits for others to come to what is recorded is refused if they fail meanwhile."""
+    ran: list[str] = []
+
+    async def fails(event: Any, step: Any) -> Any:
+        async def come_to_new() -> None:
+            with contextlib.suppress(WorkflowFatalError):
+                await step.do("new", lambda: ran.append("new"))
+
+        coming = asyncio.create_task(come_to_new())
+        await step.wait_for_event("ok", type="ok")
+        await asyncio.sleep(0.1)
+        await step.do("kept", lambda: 1, rollback=lambda _: asyncio.wait([coming]))
+        raise NonRetryableError("no use")
+
+    async def begun(event: Any, step: Any) -> Any:
+        await step.do("kept", lambda: 1, rollback=lambda _: None)
+        await step.wait_for_event("ok", type="ok")
+
+    async def look(instance: WorkflowInstance) -> None:
+        assert "no use" == (await error_of(instance))["message"]
+
+    await changed.begin(begun)
+    await changed.go_on(fails, look)
+    assert [] == ran
+
+
+async def test_a_run_that_is_over_does_not_pause_its_successor(
+    changed: Changed, open_well: Open
+) -> None:
+    """Another worker has got the instance meanwhile, and runs it with code of its own."""
+    called, store = asyncio.Event(), changed.new_store()
+
+    async def after(event: Any, step: Any) -> Any:
+        called.set()
+        await step.do("new", lambda: 3)
+
+    await changed.begin()
+    await store.open()
+    async with open_well([flow(after, strict=True)], store=changed.new_store()) as well:
+        await (await well.workflow("Flow").get("a")).send_event("ok", "fine")
+        await called.wait()
+        await asyncio.sleep(PATIENCE_SECONDS / 3)  # the hint of the event has been followed
+        row = await store.find(REF)
+        assert row is not None
+        await store.beat(worker=str(row.owner), expires_ms=1, now_ms=0)
+        await store.reap(now_ms=row.modified_ms, limit=10)
+        await store.beat(worker="other", expires_ms=row.modified_ms + 60_000, now_ms=0)
+        now_ms = row.modified_ms + 60_000
+        claims = await store.claim(worker="other", workflows=["Flow"], limit=1, now_ms=now_ms)
+        assert 1 == len(claims)
+        await asyncio.sleep(3 * PATIENCE_SECONDS)
+
+        row = await store.find(REF)
+        assert row is not None
+        assert ("other", "running") == (row.owner, row.status)
 
 
 async def test_a_failure_stays_one(open_well: Open) -> None:

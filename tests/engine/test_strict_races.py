@@ -136,3 +136,31 @@ async def test_a_run_that_is_over_pauses_nothing(open_well: Open, url: str) -> N
         assert "workflow_waiting_for_pause" not in await types_of(instance)
         await instance.send_event("ok", "fine")
         assert "fine" == await instance.result(5)
+
+
+async def test_own_work_may_take_longer_than_the_patience(
+    open_well: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch that works between two recorded steps at every replay is waited for."""
+    monkeypatch.setattr(strict, "STRICT_PATIENCE_SECONDS", 0.1)
+
+    async def run(event: Any, step: Any) -> Any:
+        async def works() -> Any:
+            await asyncio.sleep(0.5)  # no step: such as loading a model
+            await step.do("slow", lambda: 1)
+            return await step.wait_for_event("go", type="go", timeout="1 hour")
+
+        async def naps() -> Any:
+            await step.sleep("nap", 900)
+            return await step.do("new", lambda: "new")
+
+        return (await asyncio.gather(works(), naps()))[1]
+
+    async with open_well([flow(run, strict=True)], max_warm=0) as well:
+        instance = await well.workflow("Flow").create()
+        await until_step(instance, "wait_started", "go-1")
+        await until_step(instance, "sleep_completed", "nap-1")
+        await instance.send_event("go")
+
+        assert "new" == await instance.result(10)
+        assert [] == await events_of(instance, "workflow_paused")

@@ -20,6 +20,7 @@ class Recorded:
 
     Attributes:
         progress: a number that grows whenever the code has come further.
+        standing: how many steps that were cancelled wait for the code to cancel them again.
     """
 
     def __init__(self, history: History) -> None:
@@ -27,6 +28,7 @@ class Recorded:
         self._counts: dict[tuple[StepKind, str], int] = {}
         self._reached = 0
         self.progress = 0
+        self.standing = 0
         self._failures: set[int] = set()
         self._cut_off: int | None = None
 

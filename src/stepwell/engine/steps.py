@@ -137,7 +137,7 @@ class Steps:
         if self.is_stub:
             return await self._give_nothing()
         config = config_from_detail(read_detail(record.start_detail).get("config"))
-        await self._hold.waits.park(self._hold.now_ms() + config.timeout_ms)
+        await self._park(record, self._hold.now_ms() + config.timeout_ms)
         raise WorkflowTimeoutError(
             f"step {key.label} was cancelled by the code around it when it first ran, and now that "
             f"code has let its timeout of {format_duration(config.timeout_ms)} pass"
@@ -163,8 +163,9 @@ class Steps:
         await self._hold.waits.admit()
 
     async def _admit_new(self, strict: StrictCheck, key: StepKey) -> None:
+        """Let strict mode hold a new step back; meanwhile the run may have come to its end."""
         await strict.admit(key)
-        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:  # by now
+        if self._hold.state is not RunState.LIVE or self._hold.is_rolling_back:
             await self._refuse_or_admit(key)
 
     async def _perform(
@@ -305,7 +306,7 @@ class Steps:
         else:
             ordinal, due_ms = record.ordinal, self._due_ms(record, due_ms)
         try:
-            await self._hold.waits.park(due_ms)
+            await self._park(record, due_ms)
         except asyncio.CancelledError:
             self._note_cancelled(key, ordinal)
             raise
@@ -344,9 +345,8 @@ class Steps:
             ordinal, due_ms = record.ordinal, self._due_ms(record, now_ms)
             if due_ms <= now_ms:  # it ran out while nobody held the instance
                 await self._time_out(key, ordinal, timeout_ms)
-        was_cancelled = record is not None and record.progress is Progress.CANCELLED
         try:
-            event = await self._hold.waits.park(due_ms, None if was_cancelled else event_type)
+            event = await self._park(record, due_ms, event_type)
         except asyncio.CancelledError:
             self._note_cancelled(key, ordinal)
             raise
@@ -354,6 +354,18 @@ class Steps:
             await self._time_out(key, ordinal, timeout_ms)
         await self._consume(key, ordinal, event)
         return _received(event.payload, event.at_ms, event.type)
+
+    async def _park(
+        self, record: StepRecord | None, due_ms: int, event_type: str | None = None
+    ) -> PendingEvent | None:
+        """Wait; what the code has cancelled before takes no event, and is cancelled again."""
+        if record is None or record.progress is not Progress.CANCELLED:
+            return await self._hold.waits.park(due_ms, event_type)
+        self.recorded.standing += 1
+        try:
+            return await self._hold.waits.park(due_ms)
+        finally:
+            self.recorded.standing -= 1
 
     def _note_cancelled(self, key: StepKey, ordinal: int, attempt: int | None = None) -> None:
         """Record that user code has cancelled a step of its own, such as the loser of a race.
