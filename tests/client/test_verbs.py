@@ -111,6 +111,10 @@ async def test_a_result_that_does_not_come_in_time(url: str) -> None:
         late = r"Flow/slow has not ended within 0\.01 seconds; it goes on, now waiting"
         with pytest.raises(TimeoutError, match=late):
             await instance.result(timeout=0.01)
+        await instance.pause()
+        with pytest.raises(TimeoutError, match=r"seconds; it is paused\. resume\(\) it"):
+            await instance.result(timeout=0.5)
+        await instance.resume()
         await instance.send_event("go", 5)
 
         assert 5 == await instance.result(timeout=10)

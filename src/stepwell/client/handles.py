@@ -289,9 +289,14 @@ class WorkflowInstance:
             if end is not None:
                 return end
             status = (await self._find()).status
+            then = (
+                "it is paused. resume() it, and call result() again, or terminate() it"
+                if status == "paused"
+                else f"it goes on, now {status}. Call result() again to wait on, or terminate() it"
+            )
             raise TimeoutError(
                 f"{self._ref.workflow}/{self._ref.id} has not ended within {timeout} seconds; "
-                f"it goes on, now {status}. Call result() again to wait on, or terminate() it"
+                f"{then}"
             ) from None
 
     async def _hear_end(self) -> Fact:
