@@ -246,7 +246,7 @@ async def test_an_interrupted_light_write_leaves_no_lower_level(tmp_path: Path) 
     """What follows a signal in the midst of a light write is as durable as ever."""
     async with opened(tmp_path / "well.db", synchronous="full") as store:
         writer: Any = store._writer
-        writer._usual_seconds = 0.0
+        writer._pace.note(0.0, is_here=True)
         connection, writer._connection = writer._connection, _Interrupted(writer._connection)
         with pytest.raises(_Stop):
             await store._write_lightly(lambda _: None, is_short=True)

@@ -60,7 +60,7 @@ async def test_what_workers_ask_often_is_answered_at_once(tmp_path: Path) -> Non
     """The small questions of a worker's loop need no change of thread."""
     async with opened(tmp_path / "well.db") as store:
         reader: Any = store._reader
-        reader._usual_seconds = 0.0
+        reader._pace.note(0.0, is_here=True)
         served, reader._jobs = reader._jobs, SimpleQueue()  # which nobody serves
         async with asyncio.timeout(5):
             assert [] == await store.signals("w")

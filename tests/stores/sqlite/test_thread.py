@@ -32,7 +32,7 @@ async def opened(path: Path, timeout: float = 5.0) -> AsyncIterator[ConnectionTh
     try:
         await thread.call(lambda connection: connection.execute("CREATE TABLE t (n)"))
         for _ in range(WARM_UPS):
-            await thread.call(where)
+            await thread.call(where, is_short=True)
         yield thread
     finally:
         await thread.close()
@@ -61,12 +61,20 @@ async def test_short_work_is_done_at_once(tmp_path: Path) -> None:
 async def test_a_slow_disk_is_left_to_the_thread(tmp_path: Path) -> None:
     """Where work has been slow, the event loop is not held up by more of it."""
     async with opened(tmp_path / "a.db") as connection:
-        await connection.call(lambda _: time.sleep(0.2))
+        await connection.call(lambda _: time.sleep(0.2), is_short=True)
 
         assert threading.current_thread() is not await connection.call(where, is_short=True)
 
         for _ in range(100):  # and once it is quick again
-            await connection.call(where)
+            await connection.call(where, is_short=True)
+        assert threading.current_thread() is await connection.call(where, is_short=True)
+
+
+async def test_long_work_says_nothing_of_the_disk(tmp_path: Path) -> None:
+    """What reads a lot takes long on any disk: short work stays where it is."""
+    async with opened(tmp_path / "a.db") as connection:
+        await connection.call(lambda _: time.sleep(0.2))
+
         assert threading.current_thread() is await connection.call(where, is_short=True)
 
 

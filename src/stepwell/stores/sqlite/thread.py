@@ -18,13 +18,14 @@ from typing import Any, Final, TypeVar, cast
 
 from stepwell.errors import StoreBusy, StoreError
 from stepwell.stores.sqlite.faults import translate
+from stepwell.stores.sqlite.pace import Pace
 
 T = TypeVar("T")
-_Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+_Job = tuple[
+    Callable[[sqlite3.Connection], Any], bool, asyncio.AbstractEventLoop, "asyncio.Future[Any]"
+]
 
 
-_QUICK_SECONDS = 0.004
-_WEIGHT_OF_NEW = 0.1
 _LEFT: Final = object()
 
 
@@ -45,7 +46,7 @@ class ConnectionThread:
         self._wait_ms: int | None = None  # for a lock, as the connection is set now
         self._in_use = threading.Lock()
         self._queueing = threading.Lock()
-        self._usual_seconds = _QUICK_SECONDS
+        self._pace = Pace()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
@@ -72,7 +73,7 @@ class ConnectionThread:
         future: asyncio.Future[T] = loop.create_future()
         with self._queueing:  # nobody would do what another loop has closed meanwhile
             self._check_open()
-            self._jobs.put((work, loop, future))
+            self._jobs.put((work, is_short, loop, future))
         return await future
 
     async def close(self) -> None:
@@ -96,21 +97,23 @@ class ConnectionThread:
 
     def _do_here(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Give the result of work, or leave it to the thread."""
-        if not self._jobs.empty() or self._usual_seconds >= _QUICK_SECONDS:
+        if not self._jobs.empty() or not self._pace.is_quick():
             return _LEFT
         if not self._in_use.acquire(blocking=False):
             return _LEFT
         try:
             if self._connection is None:  # not open yet, or closed meanwhile for another loop
                 return _LEFT
-            return self._do(work, wait_ms=0)
+            began = time.perf_counter()
+            result = self._do(work, wait_ms=0)
+            self._pace.note(time.perf_counter() - began, is_here=True)
+            return result
         except StoreBusy:
             return _LEFT  # the thread may wait for the lock
         finally:
             self._in_use.release()
 
     def _do(self, work: Callable[[sqlite3.Connection], Any], *, wait_ms: int) -> Any:
-        began = time.perf_counter()
         try:
             if self._connection is None:
                 self._connection, self._wait_ms = self._connect(), None
@@ -125,9 +128,6 @@ class ConnectionThread:
         except BaseException:  # a signal's, in the main thread
             self._roll_back()
             raise
-        finally:
-            took = time.perf_counter() - began
-            self._usual_seconds += _WEIGHT_OF_NEW * (took - self._usual_seconds)
 
     def _roll_back(self) -> None:
         connection = self._connection
@@ -144,8 +144,9 @@ class ConnectionThread:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            _tell(*job[1:], *self._outcome_of(job[0]))
-            del job  # or a result would live until the next job comes
+            work, is_short, loop, future = job
+            _tell(loop, future, *self._outcome_of(work, is_short=is_short))
+            del job, work, future  # or a result would live until the next job comes
         with self._in_use:
             if self._connection is not None:
                 self._connection.close()
@@ -153,13 +154,17 @@ class ConnectionThread:
         self._on_end()
 
     def _outcome_of(
-        self, work: Callable[[sqlite3.Connection], Any]
+        self, work: Callable[[sqlite3.Connection], Any], *, is_short: bool
     ) -> tuple[Any, Exception | None]:
         with self._in_use:
+            began = time.perf_counter()
             try:
                 return self._do(work, wait_ms=self._busy_timeout_ms), None
             except Exception as error:  # noqa: BLE001  (it is the caller's, who waits elsewhere)
                 return None, error
+            finally:
+                if is_short:
+                    self._pace.note(time.perf_counter() - began, is_here=False)
 
 
 def _do_nothing() -> None:
