@@ -75,7 +75,10 @@ class Store(Protocol):
         """
 
     async def load(self, keys: Sequence[int]) -> dict[int, Memory]:
-        """Read the whole memory of instances; keys that do not exist are absent."""
+        """Read the whole memory of instances; keys that do not exist are absent.
+
+        For who holds them: a long history may be read in pages, and nobody else adds to it.
+        """
 
     async def next_ready_ms(self, workflows: Sequence[str]) -> int | None:
         """Tell the earliest ready_ms among unheld instances of these workflows."""

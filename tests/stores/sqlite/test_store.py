@@ -86,10 +86,10 @@ async def test_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_long_history_is_not_read_in_the_event_loop(
+async def test_long_histories_do_not_hold_the_event_loop_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Short histories are read where they are asked for, in pieces; a long one in the thread."""
+    """Many are read in pieces and a long one in pages, and others have their turns between."""
     monkeypatch.setattr(store_module, "_BYTES_OF_ROW", store_module._SHORT_BYTES_MAX // 8)
     async with opened(tmp_path / "well.db") as store:
         leases = [await held(store, Ref("orders", str(number))) for number in range(4)]
@@ -104,21 +104,21 @@ async def test_a_long_history_is_not_read_in_the_event_loop(
 
     assert keys == list(memories)
     assert [3, 3, 3, 21] == [len(memory.facts) for memory in memories.values()]
-    assert [None, 6, None, 3, None] == [rows for rows, _ in reads]
+    assert [8, 6, 8, 3, 8, 8, 5] == [rows for rows, _ in reads]
     assert {threading.current_thread()} == {thread for _, thread in reads}
 
 
 def _watch_short_reads(
     monkeypatch: pytest.MonkeyPatch,
-) -> list[tuple[int | None, threading.Thread]]:
-    """Note of each short read how many rows it gave, or None, and in which thread it was."""
-    reads: list[tuple[int | None, threading.Thread]] = []
+) -> list[tuple[int, threading.Thread]]:
+    """Note of each short read how many rows it gave, and in which thread it was."""
+    reads: list[tuple[int, threading.Thread]] = []
     read = store_module._read_short
 
-    def watched(cursor: sqlite3.Cursor) -> list[Any] | None:
-        rows = read(cursor)
-        reads.append((None if rows is None else len(rows), threading.current_thread()))
-        return rows
+    def watched(cursor: sqlite3.Cursor) -> tuple[list[Any], bool]:
+        rows, is_all = read(cursor)
+        reads.append((len(rows), threading.current_thread()))
+        return rows, is_all
 
     monkeypatch.setattr(store_module, "_read_short", watched)  # nothing else tells where it was
     return reads

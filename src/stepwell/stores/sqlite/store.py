@@ -232,13 +232,22 @@ class SQLiteStore:
     # ---- reading -----------------------------------------------------------------------------
 
     async def load(self, keys: Sequence[int]) -> dict[int, Memory]:
-        found = await self._read_memories(keys, is_short=True)
-        if found is None and len(keys) > 1:  # in pieces, between which others have their turns
+        parameters = {"keys": json.dumps(list(keys))}
+
+        def work(connection: sqlite3.Connection) -> tuple[list[Any], bool, list[Any]]:
+            connection.execute("BEGIN")  # one snapshot for both reads
+            facts, is_all = _read_short(connection.execute(queries()["load_facts"], parameters))
+            events = connection.execute(queries()["load_events"], parameters).fetchall()
+            connection.execute("COMMIT")
+            return facts, is_all, events
+
+        facts, is_all, events = await self._opened(self._reader).call(work, is_short=True)
+        if not is_all and len(keys) > 1:  # in pieces, between which others have their turns
             half = len(keys) // 2
             return {**await self.load(keys[:half]), **await self.load(keys[half:])}
-        if found is None:  # one long history
-            found = await self._read_memories(keys, is_short=False)
-        facts, events = found or ([], [])
+        while not is_all:  # one long history; who holds it is the only one to add to it
+            more, is_all = await self._read_on(keys[0], facts[-1][1])
+            facts += more
         mail = {key: [read_event(row) for row in rows] for key, rows in _by_key(events)}
         # Every instance has a fact, since it was queued.
         return {
@@ -246,21 +255,12 @@ class SQLiteStore:
             for key, rows in _by_key(facts)
         }
 
-    async def _read_memories(
-        self, keys: Sequence[int], *, is_short: bool
-    ) -> tuple[list[Any], list[Any]] | None:
-        """Read facts and events as of one moment; None: it is too much for a short read."""
-        parameters = {"keys": json.dumps(list(keys))}
-
-        def work(connection: sqlite3.Connection) -> tuple[list[Any], list[Any]] | None:
-            connection.execute("BEGIN")
-            cursor = connection.execute(queries()["load_facts"], parameters)
-            facts = _read_short(cursor) if is_short else cursor.fetchall()
-            events = connection.execute(queries()["load_events"], parameters).fetchall()
-            connection.execute("COMMIT")
-            return None if facts is None else (facts, events)
-
-        return await self._opened(self._reader).call(work, is_short=is_short)
+    async def _read_on(self, key: int, after_id: int) -> tuple[list[Any], bool]:
+        place = {"key": key, "after": after_id, "limit": _KEY_MAX}
+        return await self._opened(self._reader).call(
+            lambda connection: _read_short(connection.execute(queries()["read_facts"], place)),
+            is_short=True,
+        )
 
     async def next_ready_ms(self, workflows: Sequence[str]) -> int | None:
         statement = queries()["next_ready"]
@@ -339,17 +339,17 @@ def _fetch(query: str, parameters: dict[str, Any]) -> Callable[[sqlite3.Connecti
     return lambda connection: connection.execute(statement, parameters).fetchall()
 
 
-def _read_short(cursor: sqlite3.Cursor) -> list[Any] | None:
-    """Read rows that end with a payload and a detail; None if they are more than a short read."""
+def _read_short(cursor: sqlite3.Cursor) -> tuple[list[Any], bool]:
+    """Read facts' rows, as many as a short read may; tell whether these were all."""
     rows: list[Any] = []
     room = _SHORT_BYTES_MAX
     for row in cursor:
-        room -= _BYTES_OF_ROW + len(row[-2] or "") + len(row[-1] or "")
-        if room < 0:
-            cursor.close()  # or it would keep the transaction
-            return None
         rows.append(row)
-    return rows
+        room -= _BYTES_OF_ROW + len(row[-2] or "") + len(row[-1] or "")
+        if room <= 0:
+            cursor.close()  # or it would hold on to this state of the file
+            return rows, False
+    return rows, True
 
 
 def _by_key(rows: Iterable[Any]) -> Iterable[tuple[int, Iterable[Any]]]:
