@@ -8,6 +8,8 @@ from typing import Any, Self
 import pydantic
 import pydantic_core
 
+from stepwell.core.events import detail_text, read_detail
+from stepwell.core.failure import ErrorRecord, from_dict, to_dict
 from stepwell.errors import NonRetryableError
 
 
@@ -121,3 +123,15 @@ class PropertyError(Exception):
     def shown(self) -> int:
         """A number."""
         return 1
+
+
+def to_text(record: ErrorRecord) -> str:
+    """Give the text that is stored of an error, as a fact has it in its detail."""
+    text = detail_text(error=to_dict(record))
+    assert text is not None
+    return text.removeprefix('{"error":').removesuffix("}")
+
+
+def from_text(text: str) -> ErrorRecord:
+    """Read what is stored of an error."""
+    return from_dict(read_detail(f'{{"error":{text}}}').get("error"))

@@ -21,11 +21,9 @@ from stepwell.core.failure import (
     ErrorRecord,
     capture,
     from_dict,
-    from_text,
     restore,
     restores_to_same_class,
     to_dict,
-    to_text,
 )
 from stepwell.errors import (
     NonRetryableError,
@@ -46,6 +44,8 @@ from tests.core.error_samples import (
     SlottedError,
     UnstableError,
     WorseError,
+    from_text,
+    to_text,
 )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from stepwell.core.failure import capture, from_text, restore, to_text
+from stepwell.core.failure import capture, restore
 from stepwell.core.payload import decode, encode
 from stepwell.errors import NotSerializableError
-from tests.core.error_samples import ShopError, UnstableError
+from tests.core.error_samples import ShopError, UnstableError, from_text, to_text
 
 
 def test_errors_as_values() -> None:

@@ -153,19 +153,6 @@ def from_dict(detail: object) -> ErrorRecord:
     return _from_dict(detail, CHAIN_MAX)
 
 
-def to_text(record: ErrorRecord) -> str:
-    """Write a record as JSON text of at most 64 KiB."""
-    return to_json(to_dict(_bounded(record)))
-
-
-def from_text(text: str) -> ErrorRecord:
-    """Read a record; damaged text gives a record that says so."""
-    try:
-        return from_dict(json.loads(text))
-    except (ValueError, RecursionError):
-        return from_dict(None)
-
-
 def _from_dict(detail: object, chain: int) -> ErrorRecord:
     if not isinstance(detail, Mapping):
         return ErrorRecord(name="Error", message="The stored error is damaged.", class_path="")
