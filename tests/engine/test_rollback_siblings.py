@@ -38,14 +38,14 @@ async def retries(step: Any, acts: list[str], has_begun: asyncio.Event) -> None:
         has_begun.set()
         raise ValueError("again")
 
-    retries = {"limit": 3, "delay": 20, "backoff": "constant"}
+    retries = {"limit": 3, "delay": 200, "backoff": "constant"}
     await step.do("sibling", {"retries": retries}, work)
 
 
 async def sleeps(step: Any, acts: list[str], has_begun: asyncio.Event) -> None:
     """Sleep until the handler runs, then go on to a step."""
     asyncio.get_running_loop().call_soon(has_begun.set)
-    await step.sleep("nap", 20)
+    await step.sleep("nap", 200)
     await step.do("after", lambda: acts.append("after the sleep"))
 
 
@@ -64,7 +64,7 @@ async def works(step: Any, acts: list[str], has_begun: asyncio.Event) -> None:
 
     async def work() -> None:
         has_begun.set()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
         acts.append("the attempt went on")
 
     await step.do("sibling", fast(0), work)
@@ -83,7 +83,7 @@ async def test_nothing_forward_happens_during_the_rollback(
 
         async def undo(seen: Any) -> None:
             acts.append("undo begins")
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.25)
             acts.append("undo ends")
 
         async def fail() -> None:

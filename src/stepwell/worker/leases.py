@@ -18,7 +18,7 @@ from stepwell.worker.settings import WorkerSettings
 _LOG = logging.getLogger("stepwell.worker")
 _PURGE_EVERY_BEATS = 12
 _PURGE_PAUSE_SECONDS = 0.05
-_REAP_SECONDS_MAX = 1.0
+_REAP_SECONDS_MAX = 1.25
 _RETRY_SECONDS = 0.1
 
 
