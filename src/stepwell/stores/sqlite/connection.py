@@ -119,9 +119,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def _schema_version(connection: sqlite3.Connection, path: Path) -> int:
     newest = load_migrations()[-1][0]
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute(queries()["count_tables"]).fetchone()
+    # In one statement: another process may be making the schema at this moment.
+    application, version, tables = connection.execute(queries()["what_it_is"]).fetchone()
     if application != APPLICATION_ID and (tables or version or application):
         raise StoreCorrupt(
             f"{path} is the database of another program, and was left as it is; give another path"

@@ -347,8 +347,11 @@ AND attempt = :attempt AND position = :position;
 
 -- section: the file --------------------------------------------------------------------------------
 
--- name: count_tables
-SELECT count(*) FROM sqlite_schema;
+-- name: what_it_is
+SELECT
+    (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version),
+    (SELECT count(*) FROM sqlite_schema);
 
 -- name: find_any
 SELECT 1 FROM instances LIMIT 1;
