@@ -279,6 +279,7 @@ async def test_a_run_that_is_over_does_not_pause_its_successor(
         row = await store.find(REF)
         assert row is not None
         assert ("other", "running") == (row.owner, row.status)
+    await store.close()
 
 
 async def test_a_failure_stays_one(open_well: Open) -> None:
