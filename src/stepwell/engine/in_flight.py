@@ -46,7 +46,7 @@ class InFlight:
         Args:
             again: go on with this one, which has been left.
         """
-        attempt = again or Attempt(current_task(), _AROUND.get())
+        attempt = again or Attempt(current_task(), self._around())
         self._attempts.add(attempt)
         _AROUND.set(attempt)
         return attempt
@@ -59,7 +59,10 @@ class InFlight:
     @property
     def is_around(self) -> bool:
         """Claim that the caller belongs to an attempt in flight."""
+        return self._around() is not None
+
+    def _around(self) -> Attempt | None:
         around = _AROUND.get()
         while around is not None and around not in self._attempts:
             around = around.outer  # it has ended; what it has left behind may lie in another
-        return around is not None
+        return around

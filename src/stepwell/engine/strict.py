@@ -73,8 +73,10 @@ class StrictCheck:
             if patience > 0:
                 self._held.add(task)
                 patience -= _LOOK_SECONDS * (_SHARE_AT_WORK if self._is_at_work() else 1)
-                await asyncio.sleep(_LOOK_SECONDS)
-                self._held.discard(task)
+                try:
+                    await asyncio.sleep(_LOOK_SECONDS)
+                finally:
+                    self._held.discard(task)
                 await hold.waits.pass_gate()
             else:
                 await self._pause(new)
